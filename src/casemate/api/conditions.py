@@ -1,0 +1,52 @@
+"""Conditions, their reasons and exit reasons: a closed set, written as the API shows them.
+
+`ConfigurationReady` and `Running` with their reasons are Kyma's (docs/user, Function CR); the other
+types are ours.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from casemate.api.workload import WireModel
+
+
+class ConditionType(StrEnum):
+    """What a condition speaks about."""
+
+    CONFIGURATION_READY = "ConfigurationReady"
+    RUNNING = "Running"
+    SECURITY_RELAXED = "SecurityRelaxed"
+    RUNTIME_OUTDATED = "RuntimeOutdated"
+    ENFORCEMENT_DEGRADED = "EnforcementDegraded"
+
+
+class ConditionStatus(StrEnum):
+    """Kubernetes' three values."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class ExitReason(StrEnum):
+    """Why a sandbox ended, in the kubelet's words where it has one."""
+
+    COMPLETED = "Completed"
+    ERROR = "Error"
+    OOM_KILLED = "OOMKilled"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    LOAD_FAILED = "LoadFailed"
+    START_FAILED = "StartFailed"
+    STOPPED = "Stopped"
+
+
+class Condition(WireModel):
+    """meta/v1 Condition."""
+
+    type: str
+    status: ConditionStatus
+    reason: str
+    message: str = ""
+    last_transition_time: str
+    observed_generation: int | None = None

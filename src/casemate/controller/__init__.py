@@ -1,0 +1,1 @@
+"""Level-triggered reconcile of Functions: validate, source, dependencies, render, apply, status."""

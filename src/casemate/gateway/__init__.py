@@ -1,0 +1,1 @@
+"""The one public door: route, verify, forward. Holds public keys only."""

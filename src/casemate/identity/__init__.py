@@ -1,0 +1,1 @@
+"""Keys, tokens and principals: the only package that turns a bearer string into trust."""

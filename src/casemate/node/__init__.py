@@ -1,0 +1,1 @@
+"""Runs Pod templates on this machine: plan first (pure), act second (one launcher)."""

@@ -1,0 +1,1 @@
+"""Function and policy in, Kubernetes objects out. Pure and byte-stable."""

@@ -1,0 +1,1 @@
+"""The security model as pure code: hardened defaults, tightening, images, Pod Security Standards."""

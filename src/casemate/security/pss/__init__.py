@@ -1,0 +1,1 @@
+"""The Kubernetes Pod Security Standards, one rule per file, every policy version."""

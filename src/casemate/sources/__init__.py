@@ -1,0 +1,1 @@
+"""User code and its dependency lists, parsed and guarded before anything runs."""
