@@ -44,7 +44,7 @@ class CasemateError(Exception):
         return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
 
 
-class InvalidInput(CasemateError):  # noqa: N818  # reads as a noun: the input was invalid
+class InvalidInput(CasemateError):
     """What was given breaks a rule; the caller must change it."""
 
     code = "Invalid"
@@ -52,7 +52,7 @@ class InvalidInput(CasemateError):  # noqa: N818  # reads as a noun: the input w
     exit_code = 2
 
 
-class NotFound(CasemateError):  # noqa: N818
+class NotFound(CasemateError):
     """Something that was named does not exist."""
 
     code = "NotFound"
@@ -60,7 +60,7 @@ class NotFound(CasemateError):  # noqa: N818
     exit_code = 4
 
 
-class Unavailable(CasemateError):  # noqa: N818
+class Unavailable(CasemateError):
     """Something outside did not answer or is not ready yet."""
 
     code = "Unavailable"
@@ -68,7 +68,7 @@ class Unavailable(CasemateError):  # noqa: N818
     exit_code = 5
 
 
-class Unsupported(CasemateError):  # noqa: N818
+class Unsupported(CasemateError):
     """This machine cannot do, or cannot enforce, what was asked."""
 
     code = "Unsupported"
@@ -76,7 +76,7 @@ class Unsupported(CasemateError):  # noqa: N818
     exit_code = 6
 
 
-class Internal(CasemateError):  # noqa: N818
+class Internal(CasemateError):
     """A defect of ours; never caused by input alone."""
 
     code = "Internal"

@@ -1,7 +1,8 @@
 """Typed settings of one process, read once from the environment.
 
-Directories and switches only; what an installation decides about Functions stands in the `Serverless`
-object instead. A switch that loosens something is named after the loosening and is off by default.
+Directories and switches only; what an installation decides about Functions stands in the
+`Serverless` object instead. A switch that loosens something is named after the loosening and is
+off by default.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
 
 
-class InvalidSetting(InvalidInput):  # noqa: N818  # a noun, as its root
+class InvalidSetting(InvalidInput):
     """An environment variable of ours has a value that we cannot read."""
 
     code = "InvalidSetting"
@@ -33,7 +34,7 @@ class Settings:
     run_dir: Path
     """Lives as long as an engine: sockets, logs. CASEMATE_RUN_DIR."""
     allow_stale_suites: bool = False
-    """Accept a Debian suite whose Release file is past its Valid-Until. CASEMATE_ALLOW_STALE_SUITES."""
+    """Accept a Debian suite past its Valid-Until date. CASEMATE_ALLOW_STALE_SUITES."""
 
 
 def read_settings(environment: dict[str, str] | None = None) -> Settings:
@@ -41,9 +42,15 @@ def read_settings(environment: dict[str, str] | None = None) -> Settings:
     env = dict(os.environ) if environment is None else environment
     root = os.geteuid() == 0
     home = Path(env.get("HOME") or "/nonexistent")
-    state = Path("/var/lib/casemate") if root else _xdg(env, "XDG_STATE_HOME", home / ".local/state")
-    cache = Path("/var/cache/casemate") if root else _xdg(env, "XDG_CACHE_HOME", home / ".cache")
-    run = Path("/run/casemate") if root else _user_run_dir(env)
+    state, cache, run = (
+        (Path("/var/lib/casemate"), Path("/var/cache/casemate"), Path("/run/casemate"))
+        if root
+        else (
+            _xdg(env, "XDG_STATE_HOME", home / ".local/state"),
+            _xdg(env, "XDG_CACHE_HOME", home / ".cache"),
+            _user_run_dir(env),
+        )
+    )
     return Settings(
         state_dir=_directory(env, "CASEMATE_STATE_DIR", state),
         cache_dir=_directory(env, "CASEMATE_CACHE_DIR", cache),
@@ -65,7 +72,7 @@ def _user_run_dir(env: dict[str, str]) -> Path:
 def _directory(env: dict[str, str], name: str, fallback: Path) -> Path:
     path = Path(env.get(name) or fallback)
     if not path.is_absolute():
-        raise InvalidSetting(f"{name} is {str(path)!r}, not an absolute path", hint="start it with /")
+        raise InvalidSetting(f"{name} is {str(path)!r}, no absolute path", hint="start it with /")
     return path
 
 
