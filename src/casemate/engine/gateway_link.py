@@ -1,0 +1,140 @@
+"""Starts the gateway's process and keeps its route table equal to ours.
+
+The gateway is a process of its own: it parses what strangers send, so it holds no signing key and
+no launcher. What it knows arrives as whole snapshots, newest wins; a gateway that dies is started
+again on the same address with the last snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from contextlib import suppress
+from typing import Any
+
+import structlog
+
+from casemate.errors import Internal, Unavailable
+
+START_SECONDS = 10.0
+ACK_SECONDS = 5.0
+RESTART_SECONDS = 0.5
+_STOP_SECONDS = 3.0
+_LINE_LIMIT_BYTES = 1024 * 1024
+
+
+class GatewayFailed(Unavailable):
+    """The gateway's process did not come up, or does not answer."""
+
+    code = "GatewayFailed"
+
+
+class GatewayLink:
+    """The engine's end of the gateway: `start`, `publish` snapshots, `close`."""
+
+    def __init__(self, listen: str = "127.0.0.1:0") -> None:
+        self._listen = listen
+        self._log = structlog.get_logger("gateway-link")
+        self._process: asyncio.subprocess.Process | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._acks = asyncio.Condition()
+        self._acked = -1
+        self._snapshot: dict[str, Any] | None = None
+        self.address = ""
+        self.metrics_address = ""
+
+    async def start(self) -> None:
+        """Start the process; `address` is known afterwards. Raises GatewayFailed."""
+        reader = await self._spawn()
+        # A restart must come back where callers look for it, not on another free port.
+        self._listen = self.address
+        self._watch = asyncio.create_task(self._supervise(reader), name="gateway-link")
+
+    async def publish(self, snapshot: dict[str, Any]) -> None:
+        """Send a snapshot (with its `generation`) and wait until the gateway serves by it."""
+        self._snapshot = snapshot
+        self._send(snapshot)
+        try:
+            async with asyncio.timeout(ACK_SECONDS), self._acks:
+                await self._acks.wait_for(lambda: self._acked >= snapshot["generation"])
+        except TimeoutError as error:
+            raise GatewayFailed(
+                f"the gateway did not take over routes {snapshot['generation']} in time"
+            ) from error
+
+    async def close(self) -> None:
+        """End the gateway: it stops when its control descriptor closes."""
+        if self._watch is not None:
+            self._watch.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watch
+        if self._writer is not None:
+            self._writer.close()
+        if self._process is not None and self._process.returncode is None:
+            try:
+                await asyncio.wait_for(self._process.wait(), _STOP_SECONDS)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+
+    async def _spawn(self) -> asyncio.StreamReader:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with theirs:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-I",
+                "-m",
+                "casemate.gateway",
+                "--control-fd",
+                str(theirs.fileno()),
+                "--listen",
+                self._listen,
+                pass_fds=(theirs.fileno(),),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                env={"PATH": os.environ.get("PATH", "")},
+            )
+        reader, self._writer = await asyncio.open_unix_connection(
+            sock=ours, limit=_LINE_LIMIT_BYTES
+        )
+        try:
+            hello = json.loads(await asyncio.wait_for(reader.readline(), START_SECONDS))
+            self.address, self.metrics_address = hello["listening"], hello.get("metrics", "")
+        except (TimeoutError, ValueError, KeyError) as error:
+            if self._process.returncode is None:
+                self._process.kill()
+            raise GatewayFailed(
+                f"the gateway did not start on {self._listen}",
+                hint="is the port taken? choose another: --port",
+            ) from error
+        return reader
+
+    async def _supervise(self, reader: asyncio.StreamReader) -> None:
+        while True:
+            await self._read_acks(reader)
+            self._log.error("the gateway ended; starting it again")
+            await asyncio.sleep(RESTART_SECONDS)
+            try:
+                reader = await self._spawn()
+            except (GatewayFailed, OSError) as error:
+                self._log.error("the gateway did not come back", cause=str(error))
+                continue
+            if self._snapshot is not None:
+                self._send(self._snapshot)
+
+    async def _read_acks(self, reader: asyncio.StreamReader) -> None:
+        while line := await reader.readline():
+            message = json.loads(line)
+            if "ack" in message:
+                async with self._acks:
+                    self._acked = message["ack"]
+                    self._acks.notify_all()
+
+    def _send(self, snapshot: dict[str, Any]) -> None:
+        if self._writer is None:
+            raise Internal("publish before start")
+        self._writer.write(json.dumps(snapshot, separators=(",", ":")).encode() + b"\n")

@@ -1,0 +1,87 @@
+"""The directory of a running engine: sockets, logs and the lock that keeps it one.
+
+It is private (0700): whoever can connect to a socket in it may mint tokens.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from casemate.errors import Unavailable
+
+
+class EngineAlreadyRuns(Unavailable):
+    """Another engine holds the directory."""
+
+    code = "EngineAlreadyRuns"
+
+
+class UnsafeRunDir(Unavailable):
+    """The directory belongs to somebody else or is open to others."""
+
+    code = "UnsafeRunDir"
+
+
+class RunDir:
+    """An open, locked run directory; `close` empties it and gives the lock back."""
+
+    def __init__(self, path: Path, lock_fd: int) -> None:
+        self.path = path
+        self._lock_fd = lock_fd
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the engine answers its owner's commands."""
+        return self.path / "control.sock"
+
+    @property
+    def sockets(self) -> Path:
+        """Parent of the instances' listening sockets; never mounted into a sandbox."""
+        return self.path / "s"
+
+    @property
+    def logs(self) -> Path:
+        """Parent of the instances' log files."""
+        return self.path / "logs"
+
+    def close(self) -> None:
+        """Remove the sockets (logs stay for reading) and release the lock."""
+        self.control_socket.unlink(missing_ok=True)
+        shutil.rmtree(self.sockets, ignore_errors=True)
+        os.close(self._lock_fd)
+
+
+def open_run_dir(path: Path) -> RunDir:
+    """Create, check and lock `path`.
+
+    Raises EngineAlreadyRuns when it is locked, UnsafeRunDir when it is not ours alone.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.lstat()
+    # ATTACK: in a shared /tmp anybody may have made this name first, or linked it elsewhere.
+    # tests/unit/engine/test_run_dir.py
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise UnsafeRunDir(
+            f"{path} is not a directory of this user",
+            hint="remove it, or set CASEMATE_RUN_DIR to a directory of yours",
+        )
+    path.chmod(0o700)
+    lock_fd = os.open(path / "engine.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock_fd)
+        raise EngineAlreadyRuns(
+            f"another engine runs in {path}",
+            hint="stop it, or set CASEMATE_RUN_DIR for a second one",
+        ) from error
+    opened = RunDir(path, lock_fd)
+    opened.control_socket.unlink(missing_ok=True)
+    shutil.rmtree(opened.sockets, ignore_errors=True)
+    opened.sockets.mkdir(mode=0o700)
+    opened.logs.mkdir(mode=0o700, exist_ok=True)
+    return opened
