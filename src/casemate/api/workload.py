@@ -17,7 +17,12 @@ class WireModel(BaseModel):
     """A frozen model whose JSON names are camelCase and whose unknown fields are refused."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        # pydantic would print what it was given, and that may be a secret or the user's source
+        hide_input_in_errors=True,
     )
 
     def wire(self) -> dict[str, Any]:
