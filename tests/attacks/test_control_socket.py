@@ -1,0 +1,37 @@
+"""Connects to a private unix socket of the host by its path."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.attacks import LANGUAGES, Arena
+
+PYTHON = """\
+import socket
+
+def main(event, context):
+    def connect():
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(2)
+            peer.connect(event["data"]["unix_path"])
+            return peer.recv(100)
+    return attempt(connect)
+"""
+
+NODE = """\
+const net = require("net");
+module.exports = {
+  main: (event) =>
+    new Promise((resolve) => {
+      const peer = net.connect({ path: event.data.unix_path });
+      peer.on("data", (bytes) => resolve({ succeeded: true, evidence: String(bytes) }));
+      peer.on("error", (error) => resolve({ succeeded: false, evidence: String(error) }));
+      setTimeout(() => resolve({ succeeded: false, evidence: "no answer" }), 2000);
+    }),
+};
+"""
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_handler_cannot_reach_a_unix_socket_of_the_host(arena: Arena, language: str) -> None:
+    arena.stops(language, {"python": PYTHON, "node": NODE}[language])
