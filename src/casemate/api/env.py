@@ -80,3 +80,11 @@ class FunctionEnvVar(EnvVar):
         if self.value and self.value_from is not None:
             raise broken("must not set both value and valueFrom", allowed="value | valueFrom")
         return self
+
+
+def env_value(variables: tuple[EnvVar, ...] | None, name: str) -> str | None:
+    """Return the literal value that a manifest gives `name`; None when it gives none."""
+    for variable in reversed(variables or ()):
+        if variable.name == name and variable.value_from is None:
+            return variable.value or None
+    return None
