@@ -23,6 +23,7 @@ from casemate.api.function_policy import FunctionPolicy
 from casemate.api.function_source import FunctionSource
 from casemate.api.rules import function_violations
 from casemate.api.serverless import Serverless
+from casemate.api.sound_part import rule_violations_of_rest
 from casemate.api.violations import (
     InvalidManifest,
     Location,
@@ -248,38 +249,13 @@ def _type_violations(
         known = fields_at(model, location[:-1]) if unknown else ()
         yield location, from_pydantic(detail, known_fields=known, value_hint=_text_hint(detail))
     if model is Function:
-        yield from _rule_violations_of_rest(tree, [tuple(detail["loc"]) for detail in details])
+        yield from rule_violations_of_rest(tree, [tuple(detail["loc"]) for detail in details])
 
 
 def _text_hint(detail: Any) -> str:
     if isinstance(detail["input"], bool):
         return f"quote it: a plain word such as {BOOLEAN_WORDS} is a boolean, as to kubectl"
     return "quote it" if isinstance(detail["input"], int | float) else ""
-
-
-def _rule_violations_of_rest(
-    tree: dict[str, Any], wrong: list[Location]
-) -> Iterator[tuple[Location, Violation]]:
-    """Run the cross-field rules on the Function without the fields whose types are wrong."""
-    spec = tree.get("spec")
-    fields = dict(spec) if isinstance(spec, dict) else {}
-    removed = {location[1] for location in wrong if location[:1] == ("spec",) and location[1:]}
-    for field in removed:
-        fields.pop(str(field), None)
-    sound = {
-        "apiVersion": "serverless.kyma-project.io/v1alpha2",
-        "kind": "Function",
-        "metadata": {"name": "f"},
-        # What is needed to look at the rest; a violation there was already reported.
-        "spec": {"runtime": "python312", "source": {"inline": {"source": "-"}}} | fields,
-    }
-    try:
-        function = Function.model_validate_json(json.dumps(sound), strict=True)
-    except ValidationError:
-        return
-    for location, violation in function_violations(function):
-        if location[1] not in removed:
-            yield location, violation
 
 
 def _collisions(

@@ -154,7 +154,10 @@ def from_pydantic(
             allowed=", ".join(sorted(known_fields)),
             hint=suggestion(field, known_fields),
         )
-    found = "" if kind == "missing" else found_text(location, error["input"])
+    value = error["input"]
+    # A rule about a whole object names its fields itself; "found an object" would say nothing.
+    says_nothing = kind == "missing" or (kind == "rule" and isinstance(value, dict | list))
+    found = "" if says_nothing else found_text(location, value)
     if kind == "rule":
         return Violation(
             path_text(location), context["text"], found, context["allowed"], context["hint"]
