@@ -27,3 +27,10 @@ def monotonic_seconds() -> float:
 def rfc3339(moment: datetime) -> str:
     """Write `moment` as Kubernetes does: UTC, whole seconds, a final Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def timestamp() -> str:
+    """Return the wall clock in UTC with microseconds, as the lines of a log need it."""
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{moment}.{nanoseconds // 1000:06d}Z"
