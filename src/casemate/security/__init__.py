@@ -1,1 +1,1 @@
-"""The security model as pure code: hardened defaults, tightening, images, Pod Security Standards."""
+"""The security model as pure code: hardened values, tightening, image rules, Pod standards."""
