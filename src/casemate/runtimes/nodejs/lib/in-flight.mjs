@@ -1,0 +1,99 @@
+/**
+ * The invocations that are not over, and the moment each must be.
+ *
+ * All share one time limit, so arrival order is deadline order and one timer watches the oldest.
+ * An invocation past its deadline moves to `overdue` and is given a short grace in which its work
+ * may end; after that it counts as work that cannot be ended.
+ */
+
+const GRACE_MS = 250;
+
+export class InFlight {
+  /** @type {Set<import('./invocation.mjs').Invocation>} */ #active = new Set();
+  /** @type {Set<import('./invocation.mjs').Invocation>} */ #overdue = new Set();
+  #limitMs;
+  #board;
+  #timerArmed = false;
+  #listeners = { overdue: () => {}, stuck: () => {}, idle: () => {} };
+
+  /**
+   * @param {number} limitMs
+   * @param {import('./watchdog.mjs').Watchdog} board  where a blocked loop is noticed
+   */
+  constructor(limitMs, board) {
+    this.#limitMs = limitMs;
+    this.#board = board;
+  }
+
+  /** Invocations that may still end well; overdue ones are not among them. */
+  get size() {
+    return this.#active.size;
+  }
+
+  get all() {
+    return [...this.#active, ...this.#overdue];
+  }
+
+  /**
+   * overdue(invocation): the deadline has passed; stuck(invocation): the grace too, and its work
+   * goes on; idle(): no invocation is left that may end well.
+   * @param {Partial<{overdue: Function, stuck: Function, idle: Function}>} listeners
+   */
+  on(listeners) {
+    Object.assign(this.#listeners, listeners);
+  }
+
+  add(invocation) {
+    this.#active.add(invocation);
+    if (this.#active.size === 1) this.#board.oldestStarted(invocation.startedAt);
+    if (!this.#timerArmed) this.#arm(this.#limitMs);
+  }
+
+  /** To be called whenever an invocation may have become over. */
+  settle(invocation) {
+    if (!invocation.over) return;
+    if (this.#active.delete(invocation)) {
+      this.#showOldest();
+      if (this.#active.size === 0) this.#listeners.idle();
+    } else if (this.#overdue.delete(invocation) && this.#overdue.size === 0) {
+      this.#board.clearObligation();
+    }
+  }
+
+  #arm(milliseconds) {
+    this.#timerArmed = true;
+    setTimeout(() => this.#check(), Math.max(1, milliseconds));
+  }
+
+  #check() {
+    this.#timerArmed = false;
+    const now = performance.now();
+    for (const invocation of this.#active) {
+      const remaining = invocation.startedAt + this.#limitMs - now;
+      if (remaining > 0) {
+        this.#arm(Math.ceil(remaining));
+        break;
+      }
+      this.#expire(invocation);
+    }
+    this.#showOldest();
+    if (this.#active.size === 0) this.#listeners.idle();
+  }
+
+  #expire(invocation) {
+    this.#active.delete(invocation);
+    this.#overdue.add(invocation);
+    invocation.overdue = true;
+    this.#board.obligeWithin(2 * GRACE_MS);
+    setTimeout(() => {
+      if (this.#overdue.has(invocation) && invocation.working) this.#listeners.stuck(invocation);
+    }, GRACE_MS);
+    this.#listeners.overdue(invocation);
+    this.settle(invocation);
+  }
+
+  #showOldest() {
+    const { value } = this.#active.values().next();
+    this.#board.oldestStarted(value === undefined ? 0 : value.startedAt);
+  }
+}
