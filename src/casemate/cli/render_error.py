@@ -10,7 +10,6 @@ from casemate.errors import CasemateError
 def render_error(error: CasemateError, stream: TextIO) -> int:
     """Write `error` to `stream` and return the exit number of its class."""
     stream.write(f"error: {error.message}\n")
-    stream.writelines(f"  {violation}\n" for violation in getattr(error, "violations", ()))
     if error.hint:
         stream.write(f"hint: {error.hint}\n")
     stream.flush()

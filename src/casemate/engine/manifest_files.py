@@ -12,10 +12,17 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from casemate.api.catalogue import RUNTIMES
-from casemate.api.manifest import ManifestObject, ParsedManifests, parse_manifests
-from casemate.api.violations import InvalidManifest, Violation
+from casemate.api.manifest import (
+    InvalidManifest,
+    ManifestObject,
+    ParsedManifests,
+    merge_manifests,
+    parse_manifests,
+    read_documents,
+)
 from casemate.errors import InvalidInput
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
@@ -53,12 +60,7 @@ def load_manifests(paths: Iterable[Path | str]) -> LoadedManifests:
         for read, origin, text in _read(Path(path)):
             files += read
             parsed.append(parse_manifests(text, origin))
-    violations = [violation for part in parsed for violation in part.violations]
-    objects = [found for part in parsed for found in part.objects]
-    violations += _collisions(objects)
-    if violations:
-        raise InvalidManifest(violations)
-    return LoadedManifests(tuple(objects), tuple(files))
+    return LoadedManifests(merge_manifests(parsed).objects_or_raise(), tuple(files))
 
 
 def _read(path: Path) -> Iterator[tuple[list[Path], str, bytes]]:
@@ -120,7 +122,7 @@ def _handler_folder(path: Path, handler: Path) -> tuple[list[Path], str, bytes]:
     return files, origin, json.dumps(document).encode()
 
 
-def _bare_manifest(name: str, runtime: str) -> dict[str, object]:
+def _bare_manifest(name: str, runtime: str) -> dict[str, Any]:
     return {
         "apiVersion": "serverless.kyma-project.io/v1alpha2",
         "kind": "Function",
@@ -129,18 +131,17 @@ def _bare_manifest(name: str, runtime: str) -> dict[str, object]:
     }
 
 
-def _one_document(manifest: Path) -> dict[str, object]:
-    from casemate.api.manifest import read_documents  # noqa: PLC0415
-
-    documents, violations = read_documents(_read_bytes(manifest), str(manifest))
-    if violations:
-        raise InvalidManifest(violations)
-    if len(documents) != 1 or not isinstance(documents[0], dict):
+def _one_document(manifest: Path) -> dict[str, Any]:
+    read = read_documents(_read_bytes(manifest), str(manifest))
+    if read.violations:
+        raise InvalidManifest(read.violations)
+    trees = [document.tree for document in read.documents]
+    if len(trees) != 1 or not isinstance(trees[0], dict):
         raise UnreadablePath(
             f"{manifest} must hold exactly one Function beside its handler",
             hint="put other objects into a file of their own",
         )
-    return documents[0]
+    return dict(trees[0])
 
 
 def _text(path: Path) -> str:
@@ -161,18 +162,3 @@ def _read_bytes(path: Path) -> bytes:
     if len(content) > MAX_FILE_BYTES:
         raise UnreadablePath(f"{path} is larger than {MAX_FILE_BYTES} bytes", hint="split it")
     return content
-
-
-def _collisions(objects: Iterable[ManifestObject]) -> list[Violation]:
-    """Report every second object of the same kind, namespace and name, across all files."""
-    seen: set[tuple[str, str, str]] = set()
-    double = []
-    for found in objects:
-        key = (found.kind, found.metadata.namespace_or_default, found.metadata.name)
-        if key in seen:
-            kind, namespace, name = key
-            double.append(
-                Violation("metadata.name", f"{kind} {namespace}/{name} is given twice", name)
-            )
-        seen.add(key)
-    return double
