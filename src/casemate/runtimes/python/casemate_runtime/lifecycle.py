@@ -1,0 +1,188 @@
+"""From the first byte of this process to its exit code.
+
+Start: settings, log, handler, sockets, `ready`. End, in one of two ways: SIGTERM drains (accept no
+more, finish what is in hand, exit 0); work that cannot be stopped retires (the same, but a successor
+is asked for first, and the stuck thread dies with the process, exit 75). User code cannot catch
+either: both end with `os._exit`, after the Function's own exit hooks had their moment.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+
+from casemate_runtime import logs
+from casemate_runtime.application import FunctionApplication, MetricsApplication
+from casemate_runtime.control import ControlChannel
+from casemate_runtime.deadline import DeadlineKeeper
+from casemate_runtime.invocation import EventLoop, ThreadLocalWatch
+from casemate_runtime.listener import STACK_BYTES, Listener, open_listener
+from casemate_runtime.loading import LoadFailure, load_handler
+from casemate_runtime.metrics import CallMetrics
+from casemate_runtime.settings import InvalidSetting, Settings
+from casemate_runtime.tracing import Tracing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from casemate_runtime.call import Call
+    from casemate_runtime.reply import Reply
+
+EXIT_DRAINED = 0
+EXIT_LOAD_FAILED = 65
+EXIT_INTERNAL = 70
+EXIT_RETIRED = 75
+
+# Node and probes; callers never come here.
+METRICS_CONNECTIONS = 8
+METRICS_BODY_BYTES = 4096
+# Exit hooks of user code get this long, and no longer.
+EXIT_HOOK_SECONDS = 2.0
+POLL_SECONDS = 0.01
+
+
+class Lifecycle:
+    """Serves until told to stop; remembers why it stopped."""
+
+    def __init__(self, settings: Settings, control: ControlChannel) -> None:
+        self._settings = settings
+        self._control = control
+        self._ending = threading.Lock()
+        self._exit_code: int | None = None
+        self._listener: Listener | None = None
+        self.keeper = DeadlineKeeper(settings.timeout_seconds, self.retire)
+
+    def serve(self, application: FunctionApplication, metrics: CallMetrics) -> int:
+        """Accept until drained or retired; return the exit code."""
+        settings = self._settings
+        listener = Listener(
+            open_listener(settings.listen_fd, settings.port),
+            application,
+            connection_limit=settings.connection_limit,
+            body_limit_bytes=settings.body_limit_bytes,
+        )
+        application.listener = self._listener = listener
+        metrics_listener = Listener(
+            open_listener(settings.metrics_fd, settings.metrics_port),
+            MetricsApplication(metrics),
+            connection_limit=METRICS_CONNECTIONS,
+            body_limit_bytes=METRICS_BODY_BYTES,
+        )
+        threading.Thread(target=metrics_listener.run, name="casemate-metrics", daemon=True).start()
+        self.keeper.start()
+        # After the import: user code may have set handlers of its own.
+        signal.signal(signal.SIGTERM, lambda *_: self._drain())
+        signal.signal(signal.SIGINT, lambda *_: self._drain())
+        self._control.send("ready")
+        listener.run()
+        self._finish(listener)
+        return EXIT_DRAINED if self._exit_code is None else self._exit_code
+
+    def _drain(self) -> None:
+        # In a signal handler: no lock may be taken here that the main thread could hold.
+        if self._exit_code is None:
+            self._exit_code = EXIT_DRAINED
+        if self._listener is not None:
+            self._listener.stop()
+
+    def retire(self, reason: str) -> None:
+        """Ask for a successor, finish what still moves, and take the stuck work down."""
+        with self._ending:
+            if self._exit_code == EXIT_RETIRED:
+                return
+            self._exit_code = EXIT_RETIRED
+        self._control.send("retiring", reason=reason)
+        if self._listener is not None:
+            self._listener.stop()
+
+    def _finish(self, listener: Listener) -> None:
+        """Wait for calls in flight; those that are stuck were taken off the list."""
+        retired = self._exit_code == EXIT_RETIRED
+        seconds = self._settings.timeout_seconds + 1 if retired else self._settings.drain_seconds
+        limit = time.monotonic() + seconds
+        listener.connections.drain()
+        while time.monotonic() < limit:
+            if not self.keeper.in_flight and not listener.connections.any_busy():
+                return
+            time.sleep(POLL_SECONDS)
+
+
+def run() -> None:
+    """Run the server; returns only by ending the process."""
+    # Until the handler is loaded there is nothing to finish. (As process 1 of a namespace the
+    # default action would be to ignore the signal.)
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(EXIT_DRAINED))
+    code = EXIT_INTERNAL
+    try:
+        code = _run()
+    except BaseException as error:  # noqa: BLE001  whatever it is, it ends here with a code
+        logs.write_exception(error)
+    _exit(code)
+
+
+def _run() -> int:
+    control = ControlChannel(None)
+    try:
+        settings = Settings(os.environ)
+        control = ControlChannel(settings.control_fd)
+        logs.configure(json_lines=settings.json_logs, function=settings.function_name)
+        threading.stack_size(STACK_BYTES)
+        watch = ThreadLocalWatch(settings.function_dir, settings.packages_dir)
+        watch.install()
+        tracing = Tracing(settings)
+        invoke = _prepare_invoke(settings, tracing)
+    except InvalidSetting as error:
+        control = ControlChannel(_control_fd())
+        return _load_failed(control, "InvalidSetting", str(error))
+    except LoadFailure as error:
+        return _load_failed(control, error.reason, error.message)
+    metrics = CallMetrics()
+    lifecycle = Lifecycle(settings, control)
+    application = FunctionApplication(invoke, lifecycle.keeper, metrics, watch)
+    # What the import made lives as long as the process: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    code = lifecycle.serve(application, metrics)
+    tracing.flush()
+    return code
+
+
+def _prepare_invoke(settings: Settings, tracing: Tracing) -> Callable[[Call], Reply]:
+    """Load the handler behind the surface that this runtime name promises."""
+    loop = EventLoop()
+    if settings.plain_handler:
+        from casemate_runtime import plain, sdk  # noqa: PLC0415  one of the two surfaces is loaded
+
+        # Before user code is imported: it says `import sdk`.
+        sys.modules["sdk"] = sdk
+        sdk.configure(settings, tracing)
+        return plain.PlainInvocation(load_handler(settings), settings, loop, tracing)
+    from casemate_runtime import legacy  # noqa: PLC0415
+
+    return legacy.LegacyInvocation(load_handler(settings), settings, loop, tracing)
+
+
+def _control_fd() -> int | None:
+    text = os.environ.get("CASEMATE_CONTROL_FD", "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _load_failed(control: ControlChannel, reason: str, message: str) -> int:
+    logs.write_line(2, "error", f"the Function cannot be loaded: {message}")
+    control.send("load_failed", reason=reason, message=message)
+    return EXIT_LOAD_FAILED
+
+
+def _exit(code: int) -> None:
+    """End now: threads of user code, stuck or not, get no say in it."""
+    if code == EXIT_DRAINED:
+        hooks = threading.Thread(target=atexit._run_exitfuncs, daemon=True)  # noqa: SLF001
+        hooks.start()
+        hooks.join(EXIT_HOOK_SECONDS)
+    os._exit(code)
