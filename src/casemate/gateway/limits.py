@@ -1,0 +1,40 @@
+"""Every bound of the gateway in one place, each with the reason for its size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds on what a caller, or a Function, can make the gateway hold or wait for."""
+
+    # Kyma's ingress and Node both stop at 16 to 64 KiB; tokens are 8 KiB at most.
+    head_bytes: int = 32 * 1024
+    head_fields: int = 100
+    url_bytes: int = 8 * 1024
+    # A slow head costs a connection and nothing else; ten seconds is generous for one packet.
+    head_seconds: float = 10.0
+    idle_seconds: float = 75.0
+    # A body must bring this much per window, unless the Function itself is slow to read.
+    body_window_seconds: float = 15.0
+    body_window_bytes: int = 4 * 1024
+    # Chunk sizes, extensions and trailers: framing may not outweigh content without end.
+    framing_bytes: int = 64 * 1024
+    # What is kept of a body while its request waits in the queue.
+    body_buffer_bytes: int = 64 * 1024
+    write_stall_seconds: float = 30.0
+    linger_seconds: float = 2.0
+    connections: int = 10_000
+    # Requests that wait for a free slot of their Function; 64 KiB each at most.
+    queue_slots: int = 256
+    queue_seconds: float = 10.0
+    starting_seconds: float = 5.0
+    connect_seconds: float = 5.0
+    # The runtime answers its own timeout at once; this is how long it may be late with that.
+    timeout_grace_seconds: float = 1.0
+    upstream_idle_seconds: float = 30.0
+    upstream_head_bytes: int = 64 * 1024
+    upstream_interim_answers: int = 8
+    drain_seconds: float = 30.0
+    sweep_seconds: float = 0.2
