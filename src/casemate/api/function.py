@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from casemate.api.access import Access
 from casemate.api.catalogue import RETIRED, RUNTIMES, Runtime, RuntimeName
@@ -76,6 +76,12 @@ class SecretMount(WireModel):
 class ScaleConfig(WireModel):
     """Kyma's deprecated bounds of replicas; read as scaling.min and scaling.max."""
 
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            ("self.minReplicas <= self.maxReplicas", "minReplicas is at most maxReplicas")
+        )
+    )
+
     min_replicas: int = Field(ge=1, le=MOST_REPLICAS)
     max_replicas: int = Field(ge=1, le=MOST_REPLICAS)
 
@@ -88,6 +94,8 @@ class ScaleConfig(WireModel):
 
 class Scaling(WireModel):
     """How many instances there are, and how many requests one serves at a time."""
+
+    model_config = ConfigDict(json_schema_extra=cel(("self.min <= self.max", "min is at most max")))
 
     min: int = Field(default=0, ge=0, le=MOST_REPLICAS)
     max: int = Field(default=10, ge=1, le=MOST_REPLICAS)
@@ -103,6 +111,12 @@ class Scaling(WireModel):
 
 class Template(WireModel):
     """Kyma's removed field; kept so that a manifest that fills it gets the reason."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel(
+            ("!has(self.labels) && !has(self.annotations)", "use spec.labels and spec.annotations")
+        )
+    )
 
     labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
