@@ -71,11 +71,20 @@ class FunctionReader(Protocol):
 class Reconciler:
     """Owns the queue, the workers and the newest status of each Function."""
 
-    def __init__(self, functions: FunctionReader, maker: RevisionMaker, runner: Runner) -> None:
+    def __init__(
+        self,
+        functions: FunctionReader,
+        maker: RevisionMaker,
+        runner: Runner,
+        *,
+        on_progress: Callable[[FunctionRef, str], None] = lambda _ref, _step: None,
+    ) -> None:
+        """`on_progress` hears each step of making a revision, for a person who waits."""
         self.queue: KeyQueue[FunctionRef] = KeyQueue()
         self._functions = functions
         self._maker = maker
         self._runner = runner
+        self._on_progress = on_progress
         self._configured: dict[FunctionRef, Configured] = {}
         self._conditions: dict[FunctionRef, tuple[Condition, ...]] = {}
         self._changed = asyncio.Event()
@@ -149,6 +158,7 @@ class Reconciler:
 
     def _progress(self, ref: FunctionRef, generation: int) -> Progress:
         def report(step: str) -> None:
+            self._on_progress(ref, step)
             self._set(ref, Configured(generation, step=step))
 
         return report

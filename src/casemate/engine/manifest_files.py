@@ -56,15 +56,19 @@ def load_manifests(paths: Iterable[Path | str]) -> LoadedManifests:
     """
     parsed: list[ParsedManifests] = []
     files: list[Path] = []
-    for path in paths:
-        for read, origin, text in _read(Path(path)):
-            files += read
-            parsed.append(parse_manifests(text, origin))
+    for read, origin, text in read_paths(paths):
+        files += read
+        parsed.append(parse_manifests(text, origin))
     return LoadedManifests(merge_manifests(parsed).objects_or_raise(), tuple(files))
 
 
+def read_paths(paths: Iterable[Path | str]) -> Iterator[tuple[list[Path], str, bytes]]:
+    """Yield (files read, name for messages, manifest text); raises UnreadablePath."""
+    for path in paths:
+        yield from _read(Path(path))
+
+
 def _read(path: Path) -> Iterator[tuple[list[Path], str, bytes]]:
-    """Yield (files read, name for messages, manifest text) for one path of the command line."""
     if str(path) == STDIN:
         yield [], "stdin", sys.stdin.buffer.read(MAX_FILE_BYTES + 1)
     elif path.is_file():

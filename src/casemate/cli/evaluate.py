@@ -1,0 +1,76 @@
+"""`casemate evaluate`: manifests against the Pod Security Standards, before anything is applied."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from casemate.api.documents import read_documents
+from casemate.api.violations import Violation
+from casemate.cli.output import output_option, print_document, print_table
+from casemate.engine.evaluation import with_functions_rendered
+from casemate.engine.manifest_files import read_paths
+from casemate.security.pss.evaluate import evaluate_documents
+
+VIOLATIONS, UNREADABLE = 1, 2
+
+
+@click.command("evaluate")
+@click.option(
+    "-f",
+    "--filename",
+    "files",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A manifest, a folder, or - for stdin; may be repeated.",
+)
+@click.argument("more", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--level", default="restricted", show_default=True, help="restricted or baseline.")
+@click.option("--version", default="latest", show_default=True, help="latest or v1.N.")
+@output_option(formats=("table", "json", "yaml"))
+def command(
+    files: tuple[Path, ...], more: tuple[Path, ...], level: str, version: str, output: str
+) -> int:
+    """Judge Pods, and everything that makes Pods; Functions are rendered first.
+
+    Exit 0: all allowed, 1: violations, 2: something could not be read.
+    """
+    unreadable: list[Violation] = []
+    documents = list(_documents([*files, *more], unreadable))
+    answers = evaluate_documents(with_functions_rendered(documents), level, version)
+    if output == "table":
+        _print_answers(answers)
+    else:
+        print_document(answers, output)
+    for violation in unreadable:
+        sys.stderr.write(f"error: {violation}\n")
+    if unreadable:
+        return UNREADABLE
+    return 0 if all(answer["allowed"] for answer in answers) else VIOLATIONS
+
+
+def _documents(
+    paths: list[Path], unreadable: list[Violation]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for _, origin, text in read_paths(paths):
+        read = read_documents(text, origin)
+        unreadable += read.violations
+        for document in read.documents:
+            yield origin, document.tree
+
+
+def _print_answers(answers: list[dict[str, Any]]) -> None:
+    rows = []
+    for answer in answers:
+        place = [answer["file"], f"{answer['kind']}/{answer['name']}"]
+        if answer["allowed"]:
+            rows.append([*place, "allowed", ""])
+        rows += [
+            [*place, violation["reason"], violation["detail"]] for violation in answer["violations"]
+        ]
+    print_table(rows, ["file", "object", "verdict", "detail"])
