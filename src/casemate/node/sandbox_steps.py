@@ -142,6 +142,8 @@ class Limits:
     """Of each process."""
     file_bytes: int
     """Largest file."""
+    start_cpu_millis: int
+    """CPU until the sandbox is `settled`; at least `cpu_millis`."""
     locked_bytes: int = 65536
     """Memory that each process may lock."""
 
