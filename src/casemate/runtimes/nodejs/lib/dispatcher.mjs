@@ -208,10 +208,6 @@ function answerReserved(request, response, invocation) {
     response.end('OK');
     return true;
   }
-  if (url === '/metrics') {
-    sendProblem(response, 404, 'metrics are not served here', invocation.requestId);
-    return true;
-  }
   if (url === '/favicon.ico') {
     response.writeHead(204);
     response.end();

@@ -6,10 +6,13 @@
  * which may quote source or secrets, goes to the log only.
  */
 
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { relative, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
+const DEEP_STACK = 50;
+const SYNTAX_CHECK_MS = 5000;
 const EXTENSIONS = ['.js', '.mjs', '.cjs'];
 const IMPORT_CODES = new Set([
   'MODULE_NOT_FOUND', 'ERR_MODULE_NOT_FOUND', 'ERR_PACKAGE_PATH_NOT_EXPORTED',
@@ -33,11 +36,16 @@ export class LoadFailed extends Error {
  */
 export async function loadHandler({ functionDir, moduleName, handlerName, loadMs }) {
   const path = modulePath(functionDir, moduleName);
+  const usualFrames = Error.stackTraceLimit;
+  // Below an import lie many frames of Node's loader; the line of the user's source is under them.
+  Error.stackTraceLimit = DEEP_STACK;
   let namespace;
   try {
     namespace = await within(loadMs, import(pathToFileURL(path).href));
   } catch (error) {
-    throw error instanceof LoadFailed ? error : explain(error, functionDir);
+    throw error instanceof LoadFailed ? error : explain(error, functionDir, path);
+  } finally {
+    Error.stackTraceLimit = usualFrames;
   }
   // What a CommonJS module assigns in unusual ways is not among the named exports.
   const main = namespace[handlerName] ?? namespace.default?.[handlerName];
@@ -70,24 +78,33 @@ async function within(milliseconds, promise) {
   }
 }
 
-function explain(error, functionDir) {
-  const at = placeOf(error, functionDir);
+function explain(error, functionDir, path) {
+  const at = placeOf(String(error?.stack ?? ''), functionDir);
   if (IMPORT_CODES.has(error?.code)) {
     const wanted = /'([^']+)'/.exec(error.message)?.[1] ?? '';
     const name = MODULE_NAME.test(wanted) ? shorten(wanted, functionDir) : 'a module';
     return new LoadFailed('ImportError', `cannot load ${name}${at}`, error);
   }
   if (error instanceof SyntaxError) {
-    return new LoadFailed('SyntaxError', `the source is not valid JavaScript${at}`, error);
+    if (/does not provide an export named/.test(error.message)) {
+      return new LoadFailed('ImportError', `an imported name does not exist${at}`, error);
+    }
+    const place = at || placeOf(checkSyntax(path), functionDir);
+    return new LoadFailed('SyntaxError', `the source is not valid JavaScript${place}`, error);
   }
   const kind = /^[A-Z]\w{0,63}$/.test(error?.name ?? '') ? error.name : 'Error';
   return new LoadFailed(kind, `loading the source failed with ${kind}${at}`, error);
 }
 
+/** Node hides the line of a syntax error in an ES module from code, but not from a second Node. */
+function checkSyntax(path) {
+  const options = { encoding: 'utf8', env: {}, timeout: SYNTAX_CHECK_MS };
+  return spawnSync(process.execPath, ['--check', path], options).stderr ?? '';
+}
+
 /** ` (handler.js:3)`: the first place in the error that lies in the user's source. */
-function placeOf(error, functionDir) {
-  const lines = String(error?.stack ?? '').split('\n');
-  for (const line of lines) {
+function placeOf(stack, functionDir) {
+  for (const line of stack.split('\n')) {
     const match = /((?:file:\/\/)?\/[^\s():]+):(\d+)/.exec(line);
     if (match === null) continue;
     const path = match[1].startsWith('file:') ? fileURLToPath(match[1]) : match[1];

@@ -14,6 +14,8 @@ export class InFlight {
   #limitMs;
   #board;
   #timerArmed = false;
+  /** @type {number[]} when each running grace must have been looked at, oldest first */
+  #graceEnds = [];
   #listeners = { overdue: () => {}, stuck: () => {}, idle: () => {} };
 
   /**
@@ -55,8 +57,8 @@ export class InFlight {
     if (this.#active.delete(invocation)) {
       this.#showOldest();
       if (this.#active.size === 0) this.#listeners.idle();
-    } else if (this.#overdue.delete(invocation) && this.#overdue.size === 0) {
-      this.#board.clearObligation();
+    } else {
+      this.#overdue.delete(invocation);
     }
   }
 
@@ -84,8 +86,11 @@ export class InFlight {
     this.#active.delete(invocation);
     this.#overdue.add(invocation);
     invocation.overdue = true;
-    this.#board.obligeWithin(2 * GRACE_MS);
+    this.#graceEnds.push(performance.now() + 2 * GRACE_MS);
+    this.#board.obliged(this.#graceEnds[0]);
     setTimeout(() => {
+      this.#graceEnds.shift();
+      this.#board.obliged(this.#graceEnds[0] ?? 0);
       if (this.#overdue.has(invocation) && invocation.working) this.#listeners.stuck(invocation);
     }, GRACE_MS);
     this.#listeners.overdue(invocation);

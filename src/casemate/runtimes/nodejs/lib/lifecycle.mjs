@@ -73,7 +73,7 @@ export class Lifecycle {
       if (!response.headersSent) response.shouldKeepAlive = false;
     }
     // From here on a blocked loop must not keep the process: the drain time is the last word.
-    watchdog.obligeWithin(drainMs + EXPORT_MS + 1000);
+    watchdog.ended(performance.now() + drainMs + EXPORT_MS + 1000);
     setTimeout(() => this.#exit(exitCode), drainMs);
     this.#finishWhenIdle();
   }

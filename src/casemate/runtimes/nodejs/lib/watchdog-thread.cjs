@@ -13,6 +13,7 @@ const { workerData } = require('node:worker_threads');
 const { times, wake, limitMs, controlFd, now: shownNow, monotonicNs } = workerData;
 const OLDEST_STARTED = 0;
 const OBLIGATION = 1;
+const LAST_WORD = 2;
 // The main thread answers at the deadline itself; it is blocked if it has not within this time.
 const GRACE_MS = 250;
 const SHORTEST_SLEEP_MS = 20;
@@ -25,11 +26,9 @@ function mainNow() {
 /** The moment by which the main thread must have changed the board; Infinity: owes nothing. */
 function nextLimit() {
   const oldest = times[OLDEST_STARTED];
-  const obligation = times[OBLIGATION];
-  return Math.min(
-    oldest === 0 ? Infinity : oldest + limitMs + GRACE_MS,
-    obligation === 0 ? Infinity : obligation,
-  );
+  const limits = [times[OBLIGATION], times[LAST_WORD]];
+  if (oldest !== 0) limits.push(oldest + limitMs + GRACE_MS);
+  return Math.min(Infinity, ...limits.filter((limit) => limit !== 0));
 }
 
 function say(fd, line) {

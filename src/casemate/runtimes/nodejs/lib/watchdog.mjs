@@ -11,7 +11,8 @@ import { Worker } from 'node:worker_threads';
 /** Cells of the shared board; the worker has the same list. */
 const OLDEST_STARTED = 0;
 const OBLIGATION = 1;
-const CELLS = 2;
+const LAST_WORD = 2;
+const CELLS = 3;
 
 export class Watchdog {
   #times = new Float64Array(new SharedArrayBuffer(CELLS * Float64Array.BYTES_PER_ELEMENT));
@@ -30,18 +31,20 @@ export class Watchdog {
     this.#times[OLDEST_STARTED] = startedAt;
   }
 
-  /** This thread promises to run again within that time, unless it is blocked. */
-  obligeWithin(milliseconds) {
-    const due = performance.now() + milliseconds;
-    const shown = this.#times[OBLIGATION];
-    if (shown !== 0 && shown <= due) return;
-    this.#times[OBLIGATION] = due;
-    Atomics.add(this.#wake, 0, 1);
-    Atomics.notify(this.#wake, 0);
+  /** @param {number} due  this thread will have run again by then, unless it is blocked; 0: none */
+  obliged(due) {
+    this.#show(OBLIGATION, due);
   }
 
-  clearObligation() {
-    this.#times[OBLIGATION] = 0;
+  /** @param {number} due  this process will have ended by then */
+  ended(due) {
+    this.#show(LAST_WORD, due);
+  }
+
+  #show(cell, due) {
+    this.#times[cell] = due;
+    Atomics.add(this.#wake, 0, 1);
+    Atomics.notify(this.#wake, 0);
   }
 
   /** Start the watching thread; a small heap of its own, no streams, no environment. */
