@@ -237,6 +237,16 @@ def _listen(path: Path) -> socket.socket:
     return listener
 
 
+def _inheritable_beyond(last: int) -> list[int]:
+    """What the test runner left open for children: in the sandbox there is nothing of it."""
+    found = []
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        with suppress(OSError):
+            if fd > last and os.get_inheritable(fd):
+                found.append(fd)
+    return found
+
+
 def _spawn(
     command: Sequence[str],
     function: Path,
@@ -262,6 +272,7 @@ def _spawn(
         (os.POSIX_SPAWN_OPEN, 1, str(function.parent / "stdout"), output_flags, 0o600),
         (os.POSIX_SPAWN_OPEN, 2, str(function.parent / "stderr"), output_flags, 0o600),
         *((os.POSIX_SPAWN_DUP2, fd, 3 + index) for index, fd in enumerate(moved)),
+        *((os.POSIX_SPAWN_CLOSE, fd) for fd in _inheritable_beyond(2 + len(moved))),
     ]
     # `env -C` because posix_spawn cannot change the directory; it execs, so the pid stays.
     argv = ["/usr/bin/env", "-C", str(function), *command]

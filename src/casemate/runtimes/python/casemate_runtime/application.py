@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from casemate_runtime.connection import Connection
     from casemate_runtime.deadline import DeadlineKeeper
     from casemate_runtime.invocation import ThreadLocalWatch
-    from casemate_runtime.listener import Listener
     from casemate_runtime.metrics import CallMetrics
     from casemate_runtime.request import Request
 
@@ -57,7 +56,6 @@ class FunctionApplication:
         self._forked = False
         # Context variables that the module set while it was imported are there for each request.
         self._context = copy_context()
-        self.listener: Listener | None = None
         os.register_at_fork(after_in_child=self._note_fork)
 
     def _note_fork(self) -> None:
@@ -134,8 +132,7 @@ class FunctionApplication:
 
     def _answer(self, call: Call, reply: Reply) -> bool:
         request, connection = call.request, call.connection
-        crowded = self.listener is not None and self.listener.crowded
-        keep_alive = connection.may_continue(request) and not crowded
+        keep_alive = connection.may_continue(request)
         try:
             head = reply.head(keep_alive=keep_alive, method=request.method, chunked=False)
         except UnusableReply as error:

@@ -1,17 +1,17 @@
-"""One client connection, served by one thread from its first byte to its close.
+"""One client connection: its socket, its framing, and who has it in hand.
 
-Blocking reads and writes with the kernel's own timeouts (SO_RCVTIMEO, SO_SNDTIMEO): Python's would
-cost one more system call each. The handler runs in this same thread: no hand-over per request.
+Reads never block: the crew reads when the kernel says that bytes are there, and a request that
+comes in pieces simply waits in the framing. Writes block, with the kernel's own timeout, in the
+thread that made the answer. A connection is in the hands of one thread at a time.
 """
 
 from __future__ import annotations
 
 import socket
 import struct
-import threading
 import time
+from contextlib import suppress
 
-from casemate_runtime.call import DeadlineExceeded
 from casemate_runtime.framing import RefusedRequest, RequestFraming
 from casemate_runtime.reply import Reply, problem
 
@@ -24,101 +24,132 @@ if TYPE_CHECKING:
     class Application(Protocol):
         """Answers requests; true when the connection may serve another."""
 
-        def serve(self, request: Request, connection: Connection) -> bool: ...
+        def serve(self, request: Request, connection: Connection) -> bool:
+            """Answer one request on its connection."""
 
 
 READ_BYTES = 64 * 1024
 # Longer than the gateway keeps an unused connection, so that it is the gateway that closes it.
-IDLE_SECONDS = 90
-# ATTACK: a request sent byte by byte holds its thread no longer than this between two reads ...
-STALLED_READ_SECONDS = 10
-# ... and no longer than this from its first byte. test_slow_request_is_cut_off
-REQUEST_SECONDS = 60
+IDLE_SECONDS = 90.0
+# ATTACK: a request that trickles in byte by byte keeps its place no longer than this.
+REQUEST_SECONDS = 30.0
+# After our last byte the peer may still be sending; closing at once would reset the answer away.
+LINGER_SECONDS = 1.0
 STALLED_WRITE_SECONDS = 30
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Connection:
-    """The socket, its framing, and the state that drain and deadline look at."""
+    """A socket with what was read from it and is not answered yet."""
 
-    __slots__ = ("_abandoned", "_framing", "_last", "_sock", "busy", "draining")
+    __slots__ = (
+        "_abandoned",
+        "_begun",
+        "_framing",
+        "_lingering",
+        "_sock",
+        "_touched",
+        "descriptor",
+        "draining",
+        "in_service",
+        "parked",
+    )
 
     def __init__(self, sock: socket.socket, body_limit_bytes: int) -> None:
         self._sock = sock
         self._framing = RequestFraming(body_limit_bytes)
         self._abandoned = False
-        self._last = False
-        self.busy = False
+        self._lingering = 0.0
+        self._begun = 0.0
+        self._touched = time.monotonic()
+        self.descriptor = sock.fileno()
         self.draining = False
+        # A thread is answering; the crew's other threads leave the connection alone.
+        self.in_service = False
+        # Taken out of the crew's poll because bytes came while it was in service.
+        self.parked = False
+        sock.setblocking(True)
+        timeout = struct.pack("ll", STALLED_WRITE_SECONDS, 0)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
 
-    def run(self, application: Application) -> None:
-        """Serve requests until either side ends the connection."""
+    @property
+    def has_request(self) -> bool:
+        """Whether a whole request waits to be served."""
+        return bool(self._framing.ready)
+
+    @property
+    def owes_answer(self) -> bool:
+        """Whether a request is in hand that its own thread will still answer."""
+        return (self.in_service or self.has_request) and not self._abandoned
+
+    def receive(self) -> bool:
+        """Read what is there; false when the connection is over."""
         try:
-            self._set_timeout(socket.SO_RCVTIMEO, IDLE_SECONDS)
-            self._set_timeout(socket.SO_SNDTIMEO, STALLED_WRITE_SECONDS)
-            while (request := self._next_request()) is not None:
-                if not application.serve(request, self):
-                    self._linger()
-                    break
-                self.busy = bool(self._framing.ready)
-        except (OSError, DeadlineExceeded):
-            # The peer is gone or stalled, or an interruption came too late: only this ends.
-            pass
-        finally:
-            self._sock.close()
-
-    def _set_timeout(self, option: int, seconds: int) -> None:
-        self._sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", seconds, 0))
-
-    def _next_request(self) -> Request | None:
+            received = self._sock.recv(READ_BYTES, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        if not received:
+            return False
+        if self._lingering:
+            return True
         framing = self._framing
+        self._touched = time.monotonic()
+        try:
+            framing.feed(received)
+        except RefusedRequest as refusal:
+            # What came before the refused bytes is whole and is answered first.
+            framing.closing = True
+            return bool(framing.ready) or self._refuse(refusal)
         if framing.ready:
-            return framing.ready.pop(0)
-        if self._last or framing.closing:
-            return None
-        sock = self._sock
-        begun = 0.0
-        while True:
-            received = sock.recv(READ_BYTES)
-            if not received:
-                return None
-            self.busy = True
-            try:
-                framing.feed(received)
-            except RefusedRequest as refusal:
-                if not framing.ready:
-                    self._refuse(refusal)
-                    return None
-                # What came before the refused bytes is whole and is answered first.
-                framing.closing = True
-            if framing.ready:
-                if begun:
-                    self._set_timeout(socket.SO_RCVTIMEO, IDLE_SECONDS)
-                return framing.ready.pop(0)
-            if framing.expects_continue:
-                framing.expects_continue = False
-                sock.sendall(CONTINUE)
-            if not begun:
-                begun = time.monotonic()
-                self._set_timeout(socket.SO_RCVTIMEO, STALLED_READ_SECONDS)
-            elif time.monotonic() - begun > REQUEST_SECONDS:
-                self._refuse(RefusedRequest(408, "the request took too long to arrive"))
-                return None
+            self._begun = 0.0
+        elif not self._begun:
+            self._begun = self._touched
+        if framing.expects_continue:
+            framing.expects_continue = False
+            return self._try_send(CONTINUE)
+        return True
 
-    def _refuse(self, refusal: RefusedRequest) -> None:
+    def serve(self, application: Application) -> bool:
+        """Answer the oldest whole request; false when the connection is over."""
+        framing = self._framing
+        try:
+            if application.serve(framing.ready.pop(0), self):
+                return True
+        except OSError:
+            # The peer is gone, or does not take the answer.
+            framing.ready.clear()
+            return False
+        framing.ready.clear()
+        return self._finish()
+
+    def _refuse(self, refusal: RefusedRequest) -> bool:
         reply = problem(refusal.status, refusal.reason)
-        self.send(reply.head(keep_alive=False, method=b"GET", chunked=False) + reply.body)
-        self._linger()
+        head = reply.head(keep_alive=False, method=b"GET", chunked=False)
+        return self._try_send(head + reply.body) and self._finish()
 
-    def _linger(self) -> None:
-        """Let the peer read the answer before bytes it still sends would reset the connection."""
-        if self._abandoned:
-            return
-        self._sock.shutdown(socket.SHUT_WR)
-        self._set_timeout(socket.SO_RCVTIMEO, 1)
-        until = time.monotonic() + 1
-        while time.monotonic() < until and self._sock.recv(READ_BYTES):
-            pass
+    def _try_send(self, content: bytes) -> bool:
+        """Send from the crew's reading thread, which may not wait for a slow peer."""
+        try:
+            return self._sock.send(content, socket.MSG_DONTWAIT) == len(content)
+        except OSError:
+            return False
+
+    def _finish(self) -> bool:
+        """Say that nothing more comes, and read on for a moment."""
+        self._lingering = time.monotonic() + LINGER_SECONDS
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+        return True
+
+    def overdue(self, now: float) -> bool:
+        """Whether the peer has kept us waiting too long."""
+        if self._lingering:
+            return now > self._lingering
+        if self._begun:
+            return now - self._begun > REQUEST_SECONDS
+        return now - self._touched > IDLE_SECONDS
 
     def send(self, content: bytes) -> None:
         """Send all of it, or fail when the peer does not take it in time."""
@@ -131,65 +162,24 @@ class Connection:
     def answer_late(self, reply: Reply) -> None:
         """Answer from the deadline's thread; the worker will not write any more."""
         head = reply.head(keep_alive=False, method=b"GET", chunked=False)
-        try:
-            self._sock.send(head + reply.body, socket.MSG_DONTWAIT)
-            self._sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
+        self._try_send(head + reply.body)
         self._abandoned = True
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
 
     def abort(self) -> None:
         """Cut a stream in the middle: the missing last chunk tells the reader."""
         self._abandoned = True
-        try:
+        with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-
-    @property
-    def owes_answer(self) -> bool:
-        """Whether a request is in hand that its own thread will still answer."""
-        return self.busy and not self._abandoned
 
     def drain(self) -> None:
-        """Let this be the last request; an idle connection ends now."""
+        """Let what is in hand be the last request; an idle connection reads its end."""
         self.draining = True
-        if not self.busy:
-            try:
+        if not self.owes_answer and not self._begun:
+            with suppress(OSError):
                 self._sock.shutdown(socket.SHUT_RD)
-            except OSError:
-                pass
 
-
-class ConnectionSet:
-    """All open connections of the process, bounded."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self._open: set[Connection] = set()
-        self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def add(self, connection: Connection) -> None:
-        """Count it in."""
-        with self._lock:
-            self._open.add(connection)
-
-    def discard(self, connection: Connection) -> None:
-        """Count it out."""
-        with self._lock:
-            self._open.discard(connection)
-
-    def any_busy(self) -> bool:
-        """Whether an answer is still owed or on its way out."""
-        with self._lock:
-            return any(connection.owes_answer for connection in self._open)
-
-    def drain(self) -> None:
-        """Ask every connection to end after what it has in hand."""
-        with self._lock:
-            open_now = list(self._open)
-        for connection in open_now:
-            connection.drain()
+    def close(self) -> None:
+        """Give the descriptor back."""
+        self._sock.close()

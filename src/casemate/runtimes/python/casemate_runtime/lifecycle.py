@@ -15,13 +15,14 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 
 from casemate_runtime import logs
 from casemate_runtime.application import FunctionApplication, MetricsApplication
 from casemate_runtime.control import ControlChannel
 from casemate_runtime.deadline import DeadlineKeeper
 from casemate_runtime.invocation import EventLoop, ThreadLocalWatch
-from casemate_runtime.listener import STACK_BYTES, Listener, open_listener
+from casemate_runtime.crew import STACK_BYTES, Crew, open_listener
 from casemate_runtime.loading import LoadFailure, load_handler
 from casemate_runtime.metrics import CallMetrics
 from casemate_runtime.settings import InvalidSetting, Settings
@@ -40,11 +41,11 @@ EXIT_INTERNAL = 70
 EXIT_RETIRED = 75
 
 # Node and probes; callers never come here.
-METRICS_CONNECTIONS = 8
 METRICS_BODY_BYTES = 4096
 # Exit hooks of user code get this long, and no longer.
 EXIT_HOOK_SECONDS = 2.0
 POLL_SECONDS = 0.01
+LAST_REQUEST_SECONDS = 0.25
 
 
 class Lifecycle:
@@ -53,62 +54,71 @@ class Lifecycle:
     def __init__(self, settings: Settings, control: ControlChannel) -> None:
         self._settings = settings
         self._control = control
-        self._ending = threading.Lock()
-        self._exit_code: int | None = None
-        self._listener: Listener | None = None
+        self._retiring = threading.Lock()
+        self._ending = os.eventfd(0, os.EFD_CLOEXEC)
+        self._retired = False
         self.keeper = DeadlineKeeper(settings.timeout_seconds, self.retire)
 
     def serve(self, application: FunctionApplication, metrics: CallMetrics) -> int:
-        """Accept until drained or retired; return the exit code."""
+        """Serve until drained or retired; return the exit code."""
         settings = self._settings
-        listener = Listener(
+        crew = Crew(
             open_listener(settings.listen_fd, settings.port),
             application,
-            connection_limit=settings.connection_limit,
+            thread_limit=settings.thread_limit,
             body_limit_bytes=settings.body_limit_bytes,
+            name="casemate-crew",
         )
-        application.listener = self._listener = listener
-        metrics_listener = Listener(
+        metrics_crew = Crew(
             open_listener(settings.metrics_fd, settings.metrics_port),
             MetricsApplication(metrics),
-            connection_limit=METRICS_CONNECTIONS,
+            thread_limit=1,
             body_limit_bytes=METRICS_BODY_BYTES,
+            name="casemate-metrics",
         )
-        threading.Thread(target=metrics_listener.run, name="casemate-metrics", daemon=True).start()
-        self.keeper.start()
         # After the import: user code may have set handlers of its own.
-        signal.signal(signal.SIGTERM, lambda *_: self._drain())
-        signal.signal(signal.SIGINT, lambda *_: self._drain())
+        signal.signal(signal.SIGTERM, self._drain)
+        signal.signal(signal.SIGINT, self._drain)
+        metrics_crew.start()
+        self.keeper.start()
+        crew.start()
         self._control.send("ready")
-        listener.run()
-        self._finish(listener)
-        return EXIT_DRAINED if self._exit_code is None else self._exit_code
+        self._wait_for_end()
+        crew.stop()
+        self._finish(crew)
+        return EXIT_RETIRED if self._retired else EXIT_DRAINED
 
-    def _drain(self) -> None:
-        # In a signal handler: no lock may be taken here that the main thread could hold.
-        if self._exit_code is None:
-            self._exit_code = EXIT_DRAINED
-        if self._listener is not None:
-            self._listener.stop()
+    def _wait_for_end(self) -> None:
+        while True:
+            # Interrupted by every signal, the ones that user code handles too.
+            with suppress(InterruptedError):
+                os.eventfd_read(self._ending)
+                return
+
+    def _drain(self, *_: object) -> None:
+        # In a signal handler: nothing here may wait for a lock.
+        os.eventfd_write(self._ending, 1)
 
     def retire(self, reason: str) -> None:
         """Ask for a successor, finish what still moves, and take the stuck work down."""
-        with self._ending:
-            if self._exit_code == EXIT_RETIRED:
+        with self._retiring:
+            if self._retired:
                 return
-            self._exit_code = EXIT_RETIRED
+            self._retired = True
         self._control.send("retiring", reason=reason)
-        if self._listener is not None:
-            self._listener.stop()
+        os.eventfd_write(self._ending, 1)
 
-    def _finish(self, listener: Listener) -> None:
+    def _finish(self, crew: Crew) -> None:
         """Wait for calls in flight; those that are stuck were taken off the list."""
-        retired = self._exit_code == EXIT_RETIRED
-        seconds = self._settings.timeout_seconds + 1 if retired else self._settings.drain_seconds
-        limit = time.monotonic() + seconds
-        listener.connections.drain()
-        while time.monotonic() < limit:
-            if not self.keeper.in_flight and not listener.connections.any_busy():
+        began = time.monotonic()
+        while True:
+            settings = self._settings
+            seconds = settings.timeout_seconds + 1 if self._retired else settings.drain_seconds
+            if time.monotonic() - began > seconds:
+                return
+            idle = not self.keeper.in_flight and not crew.busy()
+            # A request may have been sent just before its connection learned that this ends.
+            if idle and (crew.empty() or time.monotonic() - began > LAST_REQUEST_SECONDS):
                 return
             time.sleep(POLL_SECONDS)
 

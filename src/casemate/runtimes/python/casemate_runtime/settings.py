@@ -15,8 +15,9 @@ BODY_LIMIT_BYTES = 100 * 1024 * 1024
 PUBLISHER_ADDRESS = "http://eventing-publisher-proxy.kyma-system.svc.cluster.local/publish"
 
 CONCURRENCY = 20
-# Room beside the gateway's pool for probes and direct callers, so that they are not kept waiting.
-SPARE_CONNECTIONS = 44
+# Threads beside the gateway's pool: probes and direct callers are not kept waiting, and one thread
+# is always there to read.
+SPARE_THREADS = 44
 DRAIN_SECONDS = 30.0
 
 # The first version whose handler takes no arguments.
@@ -60,9 +61,9 @@ class Settings:
         return version >= FIRST_PLAIN_VERSION
 
     @property
-    def connection_limit(self) -> int:
-        """How many connections are open at once; each costs one thread."""
-        return self.concurrency + SPARE_CONNECTIONS
+    def thread_limit(self) -> int:
+        """How many handlers may run at once; threads are made when they are needed."""
+        return self.concurrency + SPARE_THREADS
 
 
 def _first(environ: os._Environ[str] | dict[str, str], *names: str) -> str | None:
