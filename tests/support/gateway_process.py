@@ -10,11 +10,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
-
-from support.tokens import ISSUER, KEY
+from typing import Any, Self
 
 from casemate.identity.tokens import function_audience, mint
+from support.tokens import ISSUER, KEY
 
 
 def a_route(name: str = "hello", **changes: Any) -> dict[str, Any]:
@@ -54,14 +53,15 @@ def fresh_token(name: str = "hello", namespace: str = "default", **changes: Any)
 class GatewayProcess:
     """`python -m casemate.gateway` with the engine's end of its control socket."""
 
-    def __init__(self, log: Path, *options: str, code: str = "") -> None:
+    def __init__(self, log: Path, *options: str, **limits: float) -> None:
         self._generation = 0
         self.control, theirs = socket.socketpair()
         self.log = log
-        command = [sys.executable, *(["-c", code] if code else ["-m", "casemate.gateway"])]
+        settings = [f"--limit={name}={value}" for name, value in limits.items()]
+        command = [sys.executable, "-m", "casemate.gateway"]
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(
-                [*command, "--control-fd", str(theirs.fileno()), *options],
+                [*command, "--control-fd", str(theirs.fileno()), *options, *settings],
                 pass_fds=[theirs.fileno()],
                 stderr=stderr,
                 stdin=subprocess.DEVNULL,
@@ -73,7 +73,7 @@ class GatewayProcess:
         self.port = int(hello["listening"].rpartition(":")[2])
         self.metrics_port = int(hello["metrics"].rpartition(":")[2])
 
-    def __enter__(self) -> GatewayProcess:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -12,6 +12,7 @@ import resource
 import signal
 import socket
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import uvloop
@@ -34,6 +35,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--listen", type=_address, default=("127.0.0.1", 0))
     parser.add_argument("--metrics", type=_address, default=("127.0.0.1", 0))
     parser.add_argument("--host", action="append", default=[], help="further name to answer to")
+    parser.add_argument("--limit", action="append", default=[], help="NAME=NUMBER, see limits.py")
     parser.add_argument("--access-log", action="store_true", help="one line per request")
     return parser.parse_args(arguments)
 
@@ -120,9 +122,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run the gateway process."""
     options = parse_arguments(arguments)
     configure("json")
-    limits = Limits()
+    limits = Limits().changed(options.limit)
     fitting = raise_descriptor_limit(limits)
-    if fitting < limits.connections:
-        limits = Limits(connections=fitting)
+    limits = replace(limits, connections=min(limits.connections, fitting))
     uvloop.run(serve(options, limits, logger("gateway")))
     return 0

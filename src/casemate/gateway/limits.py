@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar
+
+from casemate.errors import InvalidInput
+
+
+class InvalidLimit(InvalidInput):
+    """A limit that does not exist, or whose value is no number above zero."""
+
+    code: ClassVar[str] = "InvalidLimit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,3 +48,18 @@ class Limits:
     upstream_interim_answers: int = 8
     drain_seconds: float = 30.0
     sweep_seconds: float = 0.2
+
+    def changed(self, settings: Iterable[str]) -> Limits:
+        """Return these limits with `name=number` settings applied; raises InvalidLimit."""
+        kinds = {field.name: float if "float" in str(field.type) else int for field in fields(self)}
+        changes: dict[str, float] = {}
+        for setting in settings:
+            name, _, text = setting.partition("=")
+            try:
+                changes[name] = value = kinds[name](text)
+            except (KeyError, ValueError) as error:
+                raise InvalidLimit(f"limit {setting!r} is not one of ours with a number") from error
+            if not value > 0:
+                raise InvalidLimit(f"limit {setting!r} must be above zero")
+        # mypy cannot see that each value has the type of its field; `kinds` made it so.
+        return replace(self, **changes)  # type: ignore[arg-type]
