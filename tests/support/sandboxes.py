@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import sys
+import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,7 +135,8 @@ def listening_sockets(folder: Path) -> Any:
         socket.socket(socket.AF_UNIX) as metrics,
     ):
         for name, one in (("http", requests), ("metrics", metrics)):
-            one.bind(str(folder / f"{name}-{id(one)}"))
+            place = Path(tempfile.mkdtemp(dir=folder))
+            one.bind(str(place / name))
             one.listen()
         yield requests, metrics
 

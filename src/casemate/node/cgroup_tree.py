@@ -14,8 +14,8 @@ from pathlib import Path, PurePosixPath
 
 from casemate.node.cgroup_files import Version
 
-# cpuacct only counts and freezer only stops; the other three bound something.
-CONTROLLERS = frozenset({"cpu", "cpuacct", "memory", "pids", "freezer"})
+# cpuacct only counts; the other three bound something.
+CONTROLLERS = frozenset({"cpu", "cpuacct", "memory", "pids"})
 _FIELDS_BEFORE_SEPARATOR = 6
 # Deep enough for systemd's user.slice/user-1000.slice/user@1000.service/app.slice/run-x.scope.
 _SEARCH_DEPTH = 6
