@@ -240,7 +240,7 @@ def _listen(path: Path) -> socket.socket:
 def _inheritable_beyond(last: int) -> list[int]:
     """What the test runner left open for children: in the sandbox there is nothing of it."""
     found = []
-    for fd in map(int, os.listdir("/proc/self/fd")):
+    for fd in [int(entry.name) for entry in Path("/proc/self/fd").iterdir()]:
         with suppress(OSError):
             if fd > last and os.get_inheritable(fd):
                 found.append(fd)

@@ -185,9 +185,12 @@ class FunctionApplication:
                 return False
             if chunked and request.method != b"HEAD":
                 connection.send(b"0\r\n\r\n")
-        except (DeadlineExceeded, OSError):
+        except (DeadlineExceeded, OSError) as error:
+            if call.settled is not None:
+                # The deadline has cut the connection under us.
+                raise DeadlineExceeded from error
             raise
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001  a generator is user code too
             logs.write_exception(error, call.request_id)
             connection.abort()
             return False

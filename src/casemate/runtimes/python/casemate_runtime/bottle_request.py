@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from casemate_runtime.request import Request
 
-# Parts of the environment that name this process's own objects.
-UNPICKLABLE = ("wsgi.errors", "bottle.request", "bottle.app")
+BODY = "bottle.request.body"
 
 
 class PickableRequest(bottle.BaseRequest):  # type: ignore[misc]
@@ -24,7 +23,13 @@ class PickableRequest(bottle.BaseRequest):  # type: ignore[misc]
     __slots__ = ()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {k: v for k, v in self.environ.items() if k not in UNPICKLABLE}
+        # Without this process's own objects, and what bottle made of the rest.
+        dropped = ("wsgi.errors", "bottle.")
+        return {
+            name: value
+            for name, value in self.environ.items()
+            if name == BODY or not name.startswith(dropped)
+        }
 
     def __setstate__(self, environ: dict[str, Any]) -> None:
         bottle.BaseRequest.__init__(self, environ)
@@ -35,6 +40,6 @@ def make_request(request: Request) -> PickableRequest:
     # The body is within the server's own limit by now: bottle's lower one would refuse it again.
     bottle.BaseRequest.MEMFILE_MAX = max(bottle.BaseRequest.MEMFILE_MAX, len(request.body) + 1)
     environ = request.wsgi_environ()
-    environ["bottle.request.body"] = environ["wsgi.input"]
+    environ[BODY] = environ["wsgi.input"]
     environ["bottle.app"] = bottle.default_app()
     return PickableRequest(environ)

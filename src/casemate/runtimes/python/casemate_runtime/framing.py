@@ -90,12 +90,14 @@ class RequestFraming:
             raise RefusedRequest(431, "headers are too large")
 
     def _finish_upgrade(self) -> None:
-        if not self.ready or self.ready[-1].fields.get(b"content-length", b"0") != b"0":
-            raise RefusedRequest(400, "upgrade of a request with a body")
-        if self.ready[-1].method == b"CONNECT":
-            raise RefusedRequest(405, "method is not served")
-        self.ready[-1].keep_alive = False
         self.closing = True
+        request = self.ready.pop()
+        if request.method == b"CONNECT":
+            raise RefusedRequest(405, "method is not served")
+        if {b"content-length", b"transfer-encoding"} & request.fields.keys():
+            raise RefusedRequest(400, "upgrade of a request with a body")
+        request.keep_alive = False
+        self.ready.append(request)
 
     # Callbacks of the parser. An exception in one of them stops the parser and surfaces in feed.
 
@@ -121,8 +123,10 @@ class RequestFraming:
         """Decide on the head; after this the only unknown is the body's size."""
         headers = self._headers
         fields = dict(headers)
-        if len(headers) > HEADER_COUNT or self._head_bytes > HEADER_BYTES + self._body_limit:
+        if len(headers) > HEADER_COUNT:
             self._refuse(431, "too many headers")
+        if self._head_bytes > HEADER_BYTES and _size(headers) > HEADER_BYTES:
+            self._refuse(431, "headers are too large")
         if len(fields) != len(headers):
             names = [name for name, _ in headers]
             if any(names.count(name) > 1 for name in SINGLE_FIELDS):
@@ -192,3 +196,7 @@ class RequestFraming:
     def _refuse(self, status: int, reason: str) -> None:
         self.refusal = RefusedRequest(status, reason)
         raise self.refusal
+
+
+def _size(headers: list[tuple[bytes, bytes]]) -> int:
+    return sum(len(name) + len(value) for name, value in headers)

@@ -11,6 +11,7 @@ import os
 import sys
 from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
+from types import FunctionType
 
 from casemate_runtime import logs
 
@@ -82,9 +83,9 @@ def _find_handler(settings: Settings, module: ModuleType) -> Callable[..., objec
         message = f"{name!r} of {settings.module_name}.py cannot be called"
         raise LoadFailure("InvalidHandler", message)
     given = 0 if settings.plain_handler else 2
-    code = getattr(handler, "__code__", None)
-    if code is not None and not hasattr(handler, "__wrapped__"):
-        _check_arguments(code, len(handler.__defaults__ or ()), given, name)  # type: ignore[attr-defined]
+    # Only of plain functions is it certain what they take; the rest shows itself when called.
+    if isinstance(handler, FunctionType) and not hasattr(handler, "__wrapped__"):
+        _check_arguments(handler.__code__, len(handler.__defaults__ or ()), given, name)
     return handler  # type: ignore[no-any-return]
 
 
