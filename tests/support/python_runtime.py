@@ -53,8 +53,10 @@ def base_layer(version: str, surface: str) -> Path:
     uv = Path(sys.executable).with_name("uv")
     options = ["--quiet", "--require-hashes", "--only-binary", ":all:", "--compile-bytecode"]
     subprocess.run(
-        [uv, "pip", "install", *options, "--python", interpreters()[version]]
-        + ["--target", building, "-r", lock],
+        [
+            *(uv, "pip", "install", *options),
+            *("--python", interpreters()[version], "--target", building, "-r", lock),
+        ],
         check=True,
         timeout=120,
     )

@@ -4,6 +4,7 @@ import re
 import socket
 
 import pytest
+
 from support.python_runtime import start_python
 
 ECHO = """

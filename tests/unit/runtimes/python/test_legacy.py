@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+
 from support.python_runtime import start_python
 
 # One instance for all tests that keep no state: the body names the expression to return.

@@ -1,6 +1,7 @@
 """A Function that cannot be served says why in one event, and exits 65."""
 
 import pytest
+
 from support.python_runtime import start_python
 
 HELLO = "def main(event, context):\n    return 'hello'\n"
@@ -80,11 +81,9 @@ def test_error_in_a_second_file_names_that_file():
         "def main(event, context, *rest):\n    return 'hello'\n",
         "def main(event, context, more=None):\n    return 'hello'\n",
         "def main(*everything):\n    return 'hello'\n",
-        "class Handler:\n    def __call__(self, event, context):\n        return 'hello'\n"
-        "main = Handler()\n",
+        "class H:\n    def __call__(self, e, c):\n        return 'hello'\nmain = H()\n",
         "class H:\n    def m(self, event, context):\n        return 'hello'\nmain = H().m\n",
-        "import functools\ndef f(a, event, context):\n    return 'hello'\n"
-        "main = functools.partial(f, 1)\n",
+        "import functools as f\ndef g(a, e, c):\n    return 'hello'\nmain = f.partial(g, 1)\n",
         "main = lambda event, context: 'hello'\n",
         "async def main(event, context):\n    return 'hello'\n",
     ],

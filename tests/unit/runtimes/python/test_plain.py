@@ -1,6 +1,7 @@
 """python314: `main()` with flask.request at hand, and the `sdk` module."""
 
 import pytest
+
 from support.python_runtime import start_python
 
 EVALUATE = """

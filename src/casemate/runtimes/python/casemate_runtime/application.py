@@ -15,6 +15,7 @@ from casemate_runtime import logs
 from casemate_runtime.call import Call, DeadlineExceeded
 from casemate_runtime.invocation import run_in_fresh_thread
 from casemate_runtime.reply import Reply, UnusableReply, problem, text_reply
+from casemate_runtime.streaming import StreamedAnswer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
     from casemate_runtime.request import Request
 
 PROBES = (b"GET", b"HEAD")
-
-
-class HandlerFailed(Exception):  # noqa: N818  carries a reply, not an error text
-    """The handler raised; `reply` is what its caller may know of that."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__()
-        self.reply = reply
 
 
 class FunctionApplication:
@@ -87,46 +80,64 @@ class FunctionApplication:
 
     def _serve_call(self, call: Call) -> bool:
         call.enter_thread()
-        keeper = self._keeper
-        keeper.begin(call)
+        self._keeper.begin(call)
         context = self._context.copy()
-        failed = True
         try:
-            try:
-                reply = context.run(self._run_handler, call)
-                failed = False
-            except HandlerFailed as failure:
-                reply = failure.reply
-            if self._forked:
-                # ATTACK: a forked child that returns would answer this request a second time, on
-                # the same socket. test_forked_child_does_not_answer
-                os._exit(0)
-            if reply.stream is None:
-                return self._answer(call, reply)
-            return self._answer_stream(call, reply, context)
+            return self._reply_to(call, context, context.run(self._run_handler, call))
         except DeadlineExceeded as error:
-            failed = True
+            self._count(call, failed=True)
             call.surrender()
             logs.write_line(2, "error", "took too long and was stopped", call.request_id)
             logs.write_exception(error, call.request_id)
             return False
+        except OSError:
+            # The caller is gone.
+            raise
+        except Exception as error:  # noqa: BLE001  this request's fault must stay its own
+            self._count(call, failed=True)
+            logs.write_exception(error, call.request_id)
+            call.connection.abort()
+            return False
         finally:
-            keeper.in_flight.pop(call, None)
+            self._keeper.in_flight.pop(call, None)
             call.finished = True
-            seconds = time.monotonic() - call.started
-            self._metrics.record(call.request.method, seconds, failed=failed)
+
+    def _reply_to(self, call: Call, context: Context, reply: Reply) -> bool:
+        if self._forked:
+            # ATTACK: a forked child that returns would answer this request a second time, on the
+            # same socket. test_forked_child_does_not_answer
+            os._exit(0)
+        if reply.stream is not None:
+            stream = StreamedAnswer(call, reply, context)
+            if stream.begins():
+                self._count(call)
+                return stream.send()
+            reply = problem(500, "the Function failed", call.request_id)
+            reply.failed = True
+        return self._answer(call, reply)
+
+    def _count(self, call: Call, *, failed: bool = False) -> None:
+        """Count a call once, before its answer is sent; a failure after that is added."""
+        method = call.request.method
+        if not call.counted:
+            call.counted = True
+            self._metrics.record(method, time.monotonic() - call.started, failed=failed)
+        elif failed:
+            self._metrics.record_failure(method)
 
     def _run_handler(self, call: Call) -> Reply:
         """Call user code; whatever it raises becomes a reply here."""
         logs.request_in_hand.set(call.request_id)
         try:
             return self._invoke(call)
-        except (DeadlineExceeded, HandlerFailed):
+        except DeadlineExceeded:
             raise
         except BaseException as error:  # noqa: BLE001  SystemExit of a handler ends no server
             if not self._forked:
                 logs.write_exception(error)
-            raise HandlerFailed(problem(500, "the Function failed", call.request_id)) from None
+            reply = problem(500, "the Function failed", call.request_id)
+            reply.failed = True
+            return reply
         finally:
             logs.end_request()
 
@@ -138,65 +149,21 @@ class FunctionApplication:
         except UnusableReply as error:
             reply = self._refuse_reply(call, error)
             head = reply.head(keep_alive=keep_alive, method=request.method, chunked=False)
+        self._count(call, failed=reply.failed)
         if not call.claim():
-            call.surrender()
-            return False
+            raise DeadlineExceeded
         connection.send(head if request.method == b"HEAD" else head + reply.body)
         if self._access_log:
             self._log_access(call, reply.status)
-        if reply.on_close is not None:
-            reply.close()
         return keep_alive
 
     def _refuse_reply(self, call: Call, error: UnusableReply) -> Reply:
         logs.write_line(
             2, "error", f"the handler's answer cannot be sent: {error}", call.request_id
         )
-        return problem(500, "the Function gave no usable answer", call.request_id)
-
-    def _answer_stream(self, call: Call, reply: Reply, context: Context) -> bool:
-        """Send parts as they come; an error after the first one cuts the connection."""
-        request, connection = call.request, call.connection
-        # HTTP/1.0 knows no chunks: there the end of the connection ends the body.
-        chunked = request.version == "1.1"
-        keep_alive = chunked and connection.may_continue(request)
-        try:
-            parts = reply.stream
-            # The head waits for the first part: until then a failure can still be a 500.
-            part = context.run(next, parts, None)  # type: ignore[arg-type]
-            head = reply.head(keep_alive=keep_alive, method=request.method, chunked=chunked)
-        except DeadlineExceeded:
-            raise
-        except BaseException as error:  # noqa: BLE001  a generator is user code too
-            logs.write_exception(error, call.request_id)
-            return self._answer(call, problem(500, "the Function failed", call.request_id))
-        if not call.claim():
-            call.surrender()
-            return False
-        connection.send(head)
-        call.open_stream()
-        try:
-            while part is not None and request.method != b"HEAD":
-                if part:
-                    connection.send(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
-                part = context.run(next, parts, None)  # type: ignore[arg-type]
-            if not call.claim():
-                call.surrender()
-                return False
-            if chunked and request.method != b"HEAD":
-                connection.send(b"0\r\n\r\n")
-        except (DeadlineExceeded, OSError) as error:
-            if call.settled is not None:
-                # The deadline has cut the connection under us.
-                raise DeadlineExceeded from error
-            raise
-        except BaseException as error:  # noqa: BLE001  a generator is user code too
-            logs.write_exception(error, call.request_id)
-            connection.abort()
-            return False
-        finally:
-            context.run(reply.close)
-        return keep_alive
+        refused = problem(500, "the Function gave no usable answer", call.request_id)
+        refused.failed = True
+        return refused
 
     def _log_access(self, call: Call, status: int) -> None:
         request = call.request

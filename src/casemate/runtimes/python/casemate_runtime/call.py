@@ -28,6 +28,7 @@ class Call:
     __slots__ = (
         "_token",
         "connection",
+        "counted",
         "deadline",
         "finished",
         "request",
@@ -49,6 +50,7 @@ class Call:
         self.task: asyncio.Task[object] | None = None
         self.streaming = False
         self.finished = False
+        self.counted = False
         self.settled: threading.Event | None = None
         self._token = [None]
 

@@ -22,7 +22,7 @@ STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 
 
-class BadBody(Exception):  # noqa: N818  an answer to the caller
+class BadBody(Exception):
     """The body is not what its content type says."""
 
 

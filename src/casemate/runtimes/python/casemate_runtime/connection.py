@@ -68,7 +68,7 @@ class Connection:
         self.in_service = False
         # Taken out of the crew's poll because bytes came while it was in service.
         self.parked = False
-        sock.setblocking(True)
+        sock.settimeout(None)
         timeout = struct.pack("ll", STALLED_WRITE_SECONDS, 0)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
 
@@ -90,18 +90,19 @@ class Connection:
             return True
         except OSError:
             return False
-        if not received:
-            return False
-        if self._lingering:
-            return True
-        framing = self._framing
+        if not received or self._lingering:
+            return bool(received)
         self._touched = time.monotonic()
         try:
-            framing.feed(received)
+            self._framing.feed(received)
         except RefusedRequest as refusal:
             # What came before the refused bytes is whole and is answered first.
-            framing.closing = True
-            return bool(framing.ready) or self._refuse(refusal)
+            self._framing.closing = True
+            return self.has_request or self._refuse(refusal)
+        return self._note_progress()
+
+    def _note_progress(self) -> bool:
+        framing = self._framing
         if framing.ready:
             self._begun = 0.0
         elif not self._begun:

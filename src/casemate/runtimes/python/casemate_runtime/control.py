@@ -18,7 +18,7 @@ class ControlChannel:
         self._descriptor = descriptor
         self._lock = threading.Lock()
         if descriptor is not None:
-            os.set_inheritable(descriptor, False)
+            os.set_inheritable(descriptor, False)  # noqa: FBT003
 
     def send(self, event: str, **fields: str) -> None:
         """Write one event whole, or not at all."""

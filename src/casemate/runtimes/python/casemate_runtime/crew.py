@@ -96,7 +96,7 @@ class Crew:
 
     def start(self) -> None:
         """Begin to serve."""
-        self._sock.setblocking(False)
+        self._sock.settimeout(0)
         self._epoll.register(self._sock.fileno(), select.EPOLLIN)
         self._epoll.register(self._wake, select.EPOLLIN)
         self._add_thread()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 import httptools
+
 from casemate_runtime.request import Request
 
 # Above what browsers, proxies and JWTs send together; the gateway's own limit is lower.
@@ -24,7 +25,7 @@ SINGLE_FIELDS = (b"content-length", b"transfer-encoding", b"host", b"content-typ
 FORBIDDEN_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-class RefusedRequest(Exception):  # noqa: N818  an answer to the caller, not an error of ours
+class RefusedRequest(Exception):
     """The bytes are no acceptable request; the answer is `status` and the connection ends."""
 
     def __init__(self, status: int, reason: str) -> None:

@@ -36,7 +36,7 @@ class ThreadLocalWatch:
         class local(original):  # type: ignore[valid-type, misc]  # noqa: N801  stands in for it
             def __new__(cls, *args: object, **kwargs: object) -> object:
                 caller = sys._getframe(1).f_code.co_filename  # noqa: SLF001  the only way to know
-                if caller.startswith(watch._folders):  # noqa: SLF001
+                if caller.startswith(watch._folders):
                     watch.found = True
                 return original.__new__(cls, *args, **kwargs)
 
@@ -111,7 +111,7 @@ class EventLoop:
             return self._loop
 
 
-class _Exhausted(Exception):  # noqa: N818
+class _Exhausted(Exception):
     """End of an async iterator; StopAsyncIteration may not leave a coroutine."""
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import sys
 
-from casemate_runtime.application import HandlerFailed
 from casemate_runtime.cloudevent import BadBody, is_cloudevent, parse_cloudevent, parse_json
 from casemate_runtime.publish import build_event, send_event
 from casemate_runtime.reply import JSON, Reply, UnusableReply, problem
@@ -151,7 +150,7 @@ class LegacyInvocation:
         try:
             event = Event(request, self._tracing, self._publisher_address)
         except BadBody as error:
-            raise HandlerFailed(problem(400, str(error), call.request_id)) from None
+            return problem(400, str(error), call.request_id)
         try:
             # A copy: what one request writes into its context is not there for the next.
             result = self._handler(event, self._context.copy())

@@ -1,8 +1,8 @@
 """From the first byte of this process to its exit code.
 
 Start: settings, log, handler, sockets, `ready`. End, in one of two ways: SIGTERM drains (accept no
-more, finish what is in hand, exit 0); work that cannot be stopped retires (the same, but a successor
-is asked for first, and the stuck thread dies with the process, exit 75). User code cannot catch
+more, finish what is in hand, exit 0); work that cannot be stopped retires (a successor is asked for
+first, and the stuck thread dies with the process, exit 75). User code cannot catch
 either: both end with `os._exit`, after the Function's own exit hooks had their moment.
 """
 
@@ -15,14 +15,13 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
 
 from casemate_runtime import logs
 from casemate_runtime.application import FunctionApplication, MetricsApplication
 from casemate_runtime.control import ControlChannel
+from casemate_runtime.crew import STACK_BYTES, Crew, open_listener
 from casemate_runtime.deadline import DeadlineKeeper
 from casemate_runtime.invocation import EventLoop, ThreadLocalWatch
-from casemate_runtime.crew import STACK_BYTES, Crew, open_listener
 from casemate_runtime.loading import LoadFailure, load_handler
 from casemate_runtime.metrics import CallMetrics
 from casemate_runtime.settings import InvalidSetting, Settings
@@ -55,7 +54,10 @@ class Lifecycle:
         self._settings = settings
         self._control = control
         self._retiring = threading.Lock()
-        self._ending = os.eventfd(0, os.EFD_CLOEXEC)
+        # Written to by every signal, in whichever thread the kernel delivers it, and by `retire`.
+        self._bell, self._bell_rope = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(self._bell_rope, False)
+        self._draining = False
         self._retired = False
         self.keeper = DeadlineKeeper(settings.timeout_seconds, self.retire)
 
@@ -77,27 +79,21 @@ class Lifecycle:
             name="casemate-metrics",
         )
         # After the import: user code may have set handlers of its own.
+        signal.set_wakeup_fd(self._bell_rope, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, self._drain)
         signal.signal(signal.SIGINT, self._drain)
         metrics_crew.start()
         self.keeper.start()
         crew.start()
         self._control.send("ready")
-        self._wait_for_end()
+        while not self._draining and not self._retired:
+            os.read(self._bell, 1)
         crew.stop()
         self._finish(crew)
         return EXIT_RETIRED if self._retired else EXIT_DRAINED
 
-    def _wait_for_end(self) -> None:
-        while True:
-            # Interrupted by every signal, the ones that user code handles too.
-            with suppress(InterruptedError):
-                os.eventfd_read(self._ending)
-                return
-
     def _drain(self, *_: object) -> None:
-        # In a signal handler: nothing here may wait for a lock.
-        os.eventfd_write(self._ending, 1)
+        self._draining = True
 
     def retire(self, reason: str) -> None:
         """Ask for a successor, finish what still moves, and take the stuck work down."""
@@ -106,7 +102,7 @@ class Lifecycle:
                 return
             self._retired = True
         self._control.send("retiring", reason=reason)
-        os.eventfd_write(self._ending, 1)
+        os.write(self._bell_rope, b"r")
 
     def _finish(self, crew: Crew) -> None:
         """Wait for calls in flight; those that are stuck were taken off the list."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 VARARGS_FLAG = 0x04
 
 
-class LoadFailure(Exception):  # noqa: N818  a value for the node, raised at start only
+class LoadFailure(Exception):
     """The Function cannot be served; `reason` is a word of a closed set."""
 
     def __init__(self, reason: str, message: str) -> None:

@@ -48,6 +48,11 @@ class CallMetrics:
             if failed:
                 counts.failures += 1
 
+    def record_failure(self, method: bytes) -> None:
+        """Turn a call that was counted as good into a failed one."""
+        with self._lock:
+            self._methods[method].failures += 1
+
     def render(self) -> bytes:
         """Write everything in text format, user code's own metrics included."""
         with self._lock:

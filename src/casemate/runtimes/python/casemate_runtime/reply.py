@@ -36,16 +36,16 @@ FRAMING_FIELDS = {
 }
 
 
-class UnusableReply(Exception):  # noqa: N818  becomes a 500 with its message in the log
+class UnusableReply(Exception):
     """A handler returned something that is no HTTP answer."""
 
 
 class Reply:
     """Status, headers, and a body or a stream."""
 
-    __slots__ = ("body", "content_type", "headers", "on_close", "status", "stream")
+    __slots__ = ("body", "content_type", "failed", "headers", "on_close", "status", "stream")
 
-    def __init__(  # noqa: PLR0913  one value object
+    def __init__(
         self,
         status: int = 200,
         body: bytes = b"",
@@ -61,6 +61,8 @@ class Reply:
         self.headers = headers
         self.stream = stream
         self.on_close = on_close
+        # Whether user code failed; counted, not shown.
+        self.failed = False
 
     def head(self, *, keep_alive: bool, method: bytes, chunked: bool) -> bytes:
         """Write the status line and headers; raises UnusableReply before any byte is sent."""
@@ -73,8 +75,8 @@ class Reply:
             lowered = name.lower()
             if lowered in FRAMING_FIELDS:
                 continue
-            # ATTACK: response splitting by a line break in a value that came from a request.
-            # test_line_break_in_a_response_header_is_refused
+            # ATTACK: response splitting, by a line break in a value that came from a request. See
+            # test_line_break_in_a_response_header_is_refused.
             if not FIELD_NAME.fullmatch(name) or not FIELD_VALUE.fullmatch(value):
                 raise UnusableReply("a response header holds characters that are not allowed")
             typed = typed or lowered == "content-type"

@@ -26,7 +26,7 @@ class Request:
 
     __slots__ = ("body", "fields", "headers", "keep_alive", "method", "target", "version")
 
-    def __init__(  # noqa: PLR0913  one call, in the parser
+    def __init__(
         self,
         method: bytes,
         target: bytes,

@@ -15,7 +15,7 @@ _tracing: Any = None
 
 def configure(settings: Settings, tracing: Tracing) -> None:
     """Tell the module whose Function it serves; called once, by the server."""
-    global _settings, _tracing  # noqa: PLW0603  a module is the documented surface
+    global _settings, _tracing
     _settings, _tracing = settings, tracing
 
 

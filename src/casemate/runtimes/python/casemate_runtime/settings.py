@@ -24,7 +24,7 @@ DRAIN_SECONDS = 30.0
 FIRST_PLAIN_VERSION = (3, 14)
 
 
-class InvalidSetting(Exception):  # noqa: N818  shown to the user as the reason
+class InvalidSetting(Exception):
     """A variable holds something else than its kind of value."""
 
 
