@@ -28,7 +28,9 @@ if TYPE_CHECKING:
             """Answer one request on its connection."""
 
 
-READ_BYTES = 64 * 1024
+# Most requests fit into one small read; a body that is coming in gets large ones.
+READ_BYTES = 16 * 1024
+BODY_READ_BYTES = 256 * 1024
 # Longer than the gateway keeps an unused connection, so that it is the gateway that closes it.
 IDLE_SECONDS = 90.0
 # ATTACK: a request that trickles in byte by byte keeps its place no longer than this.
@@ -85,7 +87,8 @@ class Connection:
     def receive(self) -> bool:
         """Read what is there; false when the connection is over."""
         try:
-            received = self._sock.recv(READ_BYTES, socket.MSG_DONTWAIT)
+            size = BODY_READ_BYTES if self._begun else READ_BYTES
+            received = self._sock.recv(size, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return True
         except OSError:

@@ -12,6 +12,7 @@ left alone, so that what queues in it is accepted by the successor.
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import socket
@@ -38,7 +39,7 @@ CONNECTION_LIMIT = 512
 
 # Handlers faster than this never cost a change of threads; slower ones delay others by two ticks,
 # twice, until the crew has learned that they are slow.
-TICK_SECONDS = 0.002
+TICK_SECONDS = 0.004
 SLOW_STEP = 0.3
 SLOW_DECAY = 0.8
 SLOW_ENOUGH = 0.5
@@ -236,13 +237,15 @@ class Crew:
         """Serve what is left as an ordinary thread, then give the connection back."""
         while alive and connection.has_request:
             alive = connection.serve(self._application)
+        if not alive:
+            # Still in service: the leader keeps its hands off until the number is free again.
+            self._close(connection)
+            return
         with self._members:
             connection.in_service = False
-            if connection.parked and alive:
+            if connection.parked:
                 connection.parked = False
                 self._epoll.register(connection.descriptor, select.EPOLLIN)
-        if not alive:
-            self._close(connection)
 
     def _park(self, connection: Connection) -> bool:
         """Stop polling a connection that another thread serves; false if that just ended."""
@@ -251,7 +254,8 @@ class Crew:
                 return False
             if not connection.parked:
                 connection.parked = True
-                self._epoll.unregister(connection.descriptor)
+                with suppress(OSError):
+                    self._epoll.unregister(connection.descriptor)
             return True
 
     def _attend_own(self, descriptor: int) -> None:
@@ -269,8 +273,11 @@ class Crew:
     def _accept(self) -> None:
         try:
             sock, _ = self._sock.accept()
-        except OSError:
-            # Taken by the predecessor, reset while it queued, or no descriptor left.
+        except OSError as error:
+            # Taken by the predecessor, or reset while it queued.
+            if error.errno in {errno.EMFILE, errno.ENFILE}:
+                # User code holds them all; without a pause this thread would spin.
+                time.sleep(TICK_SECONDS)
             return
         if self._tcp:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -283,12 +290,13 @@ class Crew:
             self._epoll.unregister(self._sock.fileno())
 
     def _close(self, connection: Connection) -> None:
-        # Before the descriptor's number can be given to a new connection.
-        self._connections.pop(connection.descriptor, None)
-        if not connection.parked:
-            with suppress(OSError):
-                # A child process may hold a copy: closing alone would not end the polling.
-                self._epoll.unregister(connection.descriptor)
+        with self._members:
+            # Before the descriptor's number can be given to a new connection.
+            self._connections.pop(connection.descriptor, None)
+            if not connection.parked:
+                with suppress(OSError):
+                    # A child process may hold a copy: closing alone would not end the polling.
+                    self._epoll.unregister(connection.descriptor)
         connection.close()
         if self._full and not self._stopped:
             with suppress(OSError):

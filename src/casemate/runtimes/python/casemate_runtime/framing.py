@@ -40,6 +40,7 @@ class RequestFraming:
     __slots__ = (
         "_body",
         "_body_limit",
+        "_fields",
         "_head_bytes",
         "_headers",
         "_in_body",
@@ -50,17 +51,26 @@ class RequestFraming:
         "_version",
         "closing",
         "expects_continue",
+        "on_header",
         "ready",
         "refusal",
     )
 
     def __init__(self, body_limit_bytes: int) -> None:
         self._body_limit = body_limit_bytes
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._fields: dict[bytes, bytes] = {}
+        keep = self._headers.append
+
+        def on_header(name: bytes, value: bytes) -> None:
+            # A closure, not a method: it is called a dozen times for each request.
+            keep((name.lower(), value))
+
+        self.on_header = on_header
         self._parser = httptools.HttpRequestParser(self)
         self._started = False
         self._in_body = False
         self._head_bytes = 0
-        self._headers: list[tuple[bytes, bytes]] = []
         self._target = b""
         self._method = b""
         self._version = ""
@@ -106,7 +116,7 @@ class RequestFraming:
         """Forget the previous message."""
         self._started = True
         self._in_body = False
-        self._headers = []
+        self._headers.clear()
         self._target = b""
         self._body = None
 
@@ -116,14 +126,10 @@ class RequestFraming:
         if len(self._target) > TARGET_BYTES:
             self._refuse(414, "target is too long")
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect one header."""
-        self._headers.append((name.lower(), value))
-
     def on_headers_complete(self) -> None:
         """Decide on the head; after this the only unknown is the body's size."""
         headers = self._headers
-        fields = dict(headers)
+        fields = self._fields = dict(headers)
         if len(headers) > HEADER_COUNT:
             self._refuse(431, "too many headers")
         if self._head_bytes > HEADER_BYTES and _size(headers) > HEADER_BYTES:
@@ -173,11 +179,12 @@ class RequestFraming:
         request = Request(
             self._method,
             self._target,
-            self._headers,
-            version=self._version,
-            keep_alive=self._parser.should_keep_alive(),
-            body=b"" if self._body is None else bytes(self._body),
+            self._headers[:],
+            self._fields,
+            self._version,
+            b"" if self._body is None else bytes(self._body),
         )
+        request.keep_alive = self._parser.should_keep_alive()
         self._body = None
         self._started = False
         self._in_body = False

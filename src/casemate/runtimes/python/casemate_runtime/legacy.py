@@ -62,12 +62,12 @@ class Event(dict):  # type: ignore[type-arg]
         self._publisher_address = publisher_address
         if is_cloudevent(request):
             self.update(parse_cloudevent(request))
-        elif not request.body:
-            self["data"] = None if request.media_type == JSON else b""
-        elif request.media_type == JSON or request.media_type.endswith("+json"):
-            self["data"] = parse_json(request.body)
+            return
+        body, media_type = request.body, request.media_type
+        if media_type == JSON or media_type.endswith("+json"):
+            self["data"] = parse_json(body) if body else None
         else:
-            self["data"] = request.body
+            self["data"] = body
 
     def __missing__(self, key: str) -> Any:
         if key == "tracer":

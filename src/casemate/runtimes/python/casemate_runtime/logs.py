@@ -45,7 +45,8 @@ def configure(*, json_lines: bool, function: str) -> None:
 def end_request() -> None:
     """Write what the request in hand left without a line end."""
     for stream in _streams:
-        stream.end_request()
+        if stream.unfinished:
+            stream.end_request()
 
 
 def write_line(descriptor: int, level: str, message: str, request_id: str | None = None) -> None:
@@ -134,7 +135,7 @@ class AttributedStream(io.TextIOBase):
         super().__init__()
         self._descriptor = descriptor
         self._level = level
-        self._partial: dict[tuple[int, str], str] = {}
+        self.unfinished: dict[tuple[int, str], str] = {}
 
     @property
     def buffer(self) -> io.RawIOBase:
@@ -146,7 +147,7 @@ class AttributedStream(io.TextIOBase):
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         key = (threading.get_ident(), request_in_hand.get())
-        pending = self._partial.pop(key, "") + text
+        pending = self.unfinished.pop(key, "") + text
         *lines, rest = pending.split("\n")
         for line in lines:
             for start in range(0, len(line) or 1, LINE_CHARACTERS):
@@ -155,15 +156,14 @@ class AttributedStream(io.TextIOBase):
             write_line(self._descriptor, self._level, rest[:LINE_CHARACTERS])
             rest = rest[LINE_CHARACTERS:]
         if rest:
-            self._partial[key] = rest
+            self.unfinished[key] = rest
         return len(text)
 
     def end_request(self) -> None:
         """Write what the request in hand left without a line end."""
-        if self._partial:
-            rest = self._partial.pop((threading.get_ident(), request_in_hand.get()), "")
-            if rest:
-                write_line(self._descriptor, self._level, rest)
+        rest = self.unfinished.pop((threading.get_ident(), request_in_hand.get()), "")
+        if rest:
+            write_line(self._descriptor, self._level, rest)
 
     def writable(self) -> bool:
         """Say yes, always."""

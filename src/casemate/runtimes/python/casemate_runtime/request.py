@@ -31,18 +31,18 @@ class Request:
         method: bytes,
         target: bytes,
         headers: list[tuple[bytes, bytes]],
-        *,
+        fields: dict[bytes, bytes],
         version: str,
-        keep_alive: bool,
-        body: bytes | bytearray = b"",
+        body: bytes,
     ) -> None:
         self.method = method
         self.target = target
         self.headers = headers
         # Of repeated names the last one; the names where that matters may not repeat (framing).
-        self.fields = dict(headers)
+        self.fields = fields
         self.version = version
-        self.keep_alive = keep_alive
+        # Whether the caller lets the connection live on; the parser knows.
+        self.keep_alive = False
         self.body = body
 
     @property
@@ -53,7 +53,9 @@ class Request:
     @property
     def media_type(self) -> str:
         """The content type without parameters, lower case."""
-        value = self.fields.get(b"content-type", b"")
+        value = self.fields.get(b"content-type")
+        if value is None:
+            return ""
         return value.partition(b";")[0].strip().lower().decode("latin-1")
 
     def request_id(self) -> str:
