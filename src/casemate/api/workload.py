@@ -44,10 +44,43 @@ class SeccompProfile(WireModel):
     localhost_profile: str | None = None
 
 
+class AppArmorProfile(WireModel):
+    """Which AppArmor profile confines the container."""
+
+    type: Literal["RuntimeDefault", "Localhost", "Unconfined"]
+    localhost_profile: str | None = None
+
+
+class SELinuxOptions(WireModel):
+    """The SELinux label of the container."""
+
+    level: str | None = None
+    role: str | None = None
+    type: str | None = None
+    user: str | None = None
+
+
+class WindowsOptions(WireModel):
+    """What only Windows containers understand; a manifest may carry it, nothing here runs it."""
+
+    gmsa_credential_spec: str | None = None
+    gmsa_credential_spec_name: str | None = None
+    host_process: bool | None = None
+    run_as_user_name: str | None = None
+
+
+class Sysctl(WireModel):
+    """A kernel parameter of the Pod."""
+
+    name: str
+    value: str
+
+
 class SecurityContext(WireModel):
     """core/v1 SecurityContext, the container's."""
 
     allow_privilege_escalation: bool | None = None
+    app_armor_profile: AppArmorProfile | None = None
     capabilities: Capabilities | None = None
     privileged: bool | None = None
     proc_mount: str | None = None
@@ -55,19 +88,27 @@ class SecurityContext(WireModel):
     run_as_group: int | None = None
     run_as_non_root: bool | None = None
     run_as_user: int | None = None
+    se_linux_options: SELinuxOptions | None = None
     seccomp_profile: SeccompProfile | None = None
+    windows_options: WindowsOptions | None = None
 
 
 class PodSecurityContext(WireModel):
     """core/v1 PodSecurityContext."""
 
+    app_armor_profile: AppArmorProfile | None = None
     fs_group: int | None = None
     fs_group_change_policy: str | None = None
     run_as_group: int | None = None
     run_as_non_root: bool | None = None
     run_as_user: int | None = None
+    se_linux_change_policy: str | None = None
+    se_linux_options: SELinuxOptions | None = None
     seccomp_profile: SeccompProfile | None = None
     supplemental_groups: tuple[int, ...] | None = None
+    supplemental_groups_policy: str | None = None
+    sysctls: tuple[Sysctl, ...] | None = None
+    windows_options: WindowsOptions | None = None
 
 
 class KeySelector(WireModel):

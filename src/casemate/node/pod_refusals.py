@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from casemate.api.workload import Container, PodSpec, SeccompProfile
+    from casemate.api.workload import (
+        Container,
+        PodSecurityContext,
+        PodSpec,
+        SeccompProfile,
+        SecurityContext,
+    )
     from casemate.node.plan_inputs import PlanInputs
 
 _PLANNED, _CHECKED = "becomes a step of the plan", "checked here"
@@ -39,13 +45,19 @@ FIELDS: dict[str, dict[str, str]] = {
         "volumes": _PLANNED,
     },
     "PodSecurityContext": {
+        "app_armor_profile": _CHECKED,
         "fs_group": _CHECKED,
         "fs_group_change_policy": "every volume is new or read-only, so no owner changes",
         "run_as_group": _PLANNED,
         "run_as_non_root": _CHECKED,
         "run_as_user": _PLANNED,
+        "se_linux_change_policy": "no volume is relabelled",
+        "se_linux_options": _CHECKED,
         "seccomp_profile": _PLANNED,
         "supplemental_groups": _CHECKED,
+        "supplemental_groups_policy": "a sandbox has one group under either policy",
+        "sysctls": _CHECKED,
+        "windows_options": _CHECKED,
     },
     "Container": {
         "name": "the one container",
@@ -65,6 +77,7 @@ FIELDS: dict[str, dict[str, str]] = {
     },
     "SecurityContext": {
         "allow_privilege_escalation": _CHECKED,
+        "app_armor_profile": _CHECKED,
         "capabilities": _CHECKED,
         "privileged": _CHECKED,
         "proc_mount": _CHECKED,
@@ -72,7 +85,9 @@ FIELDS: dict[str, dict[str, str]] = {
         "run_as_group": _PLANNED,
         "run_as_non_root": _CHECKED,
         "run_as_user": _PLANNED,
+        "se_linux_options": _CHECKED,
         "seccomp_profile": _PLANNED,
+        "windows_options": _CHECKED,
     },
 }
 # Requests arrive on descriptor 3, metrics on 4.
@@ -97,12 +112,27 @@ def pod_refusals(spec: PodSpec) -> Iterator[str]:
         yield f"spec.containers: a sandbox is one container, not {len(spec.containers)}"
     if spec.restart_policy not in {None, "Always"}:
         yield f"spec.restartPolicy: {spec.restart_policy} is not offered, only Always"
+    if spec.security_context.sysctls:
+        yield "spec.securityContext.sysctls: kernel parameters are the machine's"
+    yield from _foreign_refusals(spec.security_context, "spec.securityContext")
+
+
+def _foreign_refusals(context: PodSecurityContext | SecurityContext, where: str) -> Iterator[str]:
+    """Give every reason against options that nothing in a sandbox could apply."""
+    if context.se_linux_options is not None:
+        yield f"{where}.seLinuxOptions: a sandbox has no label of its own"
+    if context.windows_options is not None:
+        yield f"{where}.windowsOptions: a sandbox runs Linux programs"
+    profile = context.app_armor_profile
+    if profile is not None and profile.type != "RuntimeDefault":
+        yield f"{where}.appArmorProfile: {profile.type} cannot be applied"
 
 
 def container_refusals(container: Container, field: str) -> Iterator[str]:
     """Give every reason why this container's security context cannot be honoured."""
     context = container.security_context
     where = f"{field}.securityContext"
+    yield from _foreign_refusals(context, where)
     if context.privileged:
         yield f"{where}.privileged: never given"
     if context.allow_privilege_escalation is not False:
