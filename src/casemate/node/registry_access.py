@@ -8,8 +8,10 @@ A Secret in Kyma's form holds `.npmrc` or `pip.conf`; uv reads no pip.conf, so i
 from __future__ import annotations
 
 import configparser
+import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +27,7 @@ _BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 _UV_NAMES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
 _NPM_NAMES = ("NPM_CONFIG_REGISTRY", "npm_config_registry")
+_CREDENTIAL = re.compile(r"(?im)^.*(_auth|_password|token|username|password).*$")
 _LONGEST_FILE = 64 * 1024
 
 
@@ -40,6 +43,14 @@ class RegistryConfig:
 
     npmrc: str = field(default="", repr=False)
     pip_conf: str = field(default="", repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a digest of what is asked where, without the credentials."""
+        # A digest over a password could be guessed from; passwords are left out.
+        texts = f"{self.npmrc}\n{self.pip_conf}"
+        plain = _CREDENTIAL.sub("", re.sub(r"//[^/@\s]*@", "//", texts))
+        return hashlib.sha256(plain.encode()).hexdigest()
 
     @classmethod
     def from_secret(cls, data: Mapping[str, bytes]) -> RegistryConfig:
