@@ -94,9 +94,8 @@ def is_settled(row: dict[str, Any]) -> bool:
     configured, running = conditions.get("ConfigurationReady"), conditions.get("Running")
     if configured is None or running is None:
         return False
-    return configured["status"] == "False" or (
-        configured["status"] == "True" and running["status"] != "Unknown"
-    )
+    settled = configured["status"] == "True" and running["status"] != "Unknown"
+    return bool(settled or configured["status"] == "False")
 
 
 def _state_line(row: dict[str, Any]) -> str:

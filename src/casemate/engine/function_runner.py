@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -17,13 +18,15 @@ from casemate.api.function import Function
 from casemate.api.meta import FunctionRef
 from casemate.controller.observation import Observed
 from casemate.controller.reconciler import MadeRevision
-from casemate.errors import CasemateError, Internal
+from casemate.errors import CasemateError, Internal, NotFound
 from casemate.node.function_worker import FunctionHome, FunctionWorker, ReplaceOutcome
 from casemate.node.instance import SandboxLauncher, WorkerPlan
 from casemate.node.log_files import LogStore
 from casemate.node.log_hub import LogHub
 from casemate.node.log_pump import FunctionLog
+from casemate.node.observe_posture import observe_posture
 from casemate.node.pod_worker import WorkerStatus
+from casemate.node.posture import posture_differences
 from casemate.node.worker_events import Phase
 
 
@@ -119,11 +122,23 @@ class FunctionRunner:
         running = self._running.get(ref)
         return running.sockets if running else ()
 
-    def serving(self, ref: FunctionRef) -> tuple[WorkerStatus, WorkerPlan] | None:
-        """Return the serving worker's status and plan, to compare promise and reality."""
+    async def posture(self, ref: FunctionRef) -> dict[str, Any]:
+        """Compare the running sandbox with its plan. Raises NotFound when none runs."""
         running = self._running.get(ref)
         serving = running.worker.serving if running else None
-        return (serving.status, serving.plan) if serving else None
+        if serving is None or serving.status.init_pid is None:
+            raise NotFound(f"no sandbox of {ref} is running")
+        plan = serving.plan.sandbox
+        observed = await asyncio.to_thread(observe_posture, serving.status.init_pid)
+        threads = sum(len(process.threads) for process in observed.processes)
+        return {
+            "differences": list(posture_differences(plan, observed)),
+            "summary": (
+                f"{len(observed.processes)} processes, {threads} threads, "
+                f"{len(observed.mounts)} mounts, uid {observed.uid_map[1]} on the host, "
+                f"limits {observed.cgroup_limits or 'by rlimits'}"
+            ),
+        }
 
     def _add(self, ref: FunctionRef) -> _Running:
         self._count += 1

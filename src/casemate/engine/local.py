@@ -8,7 +8,7 @@ launcher every sandbox.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Self
@@ -17,7 +17,6 @@ import structlog
 
 from casemate import clock
 from casemate.api.function import Function
-from casemate.api.manifest import ManifestObject
 from casemate.api.meta import FunctionRef
 from casemate.controller.observation import Observed
 from casemate.controller.reconciler import Reconciler
@@ -25,6 +24,7 @@ from casemate.engine.control import ControlServer
 from casemate.engine.function_runner import FunctionRunner, RunnerHome
 from casemate.engine.function_view import function_row
 from casemate.engine.gateway_link import GatewayLink
+from casemate.engine.manifest_files import LoadedManifests
 from casemate.engine.objects import ObjectStore
 from casemate.engine.operations import operations
 from casemate.engine.revisions import LocalRevisions
@@ -96,9 +96,9 @@ class LocalEngine:
         """Return when the engine cannot go on because its launcher is gone."""
         await self._launcher.lost()
 
-    def apply(self, objects: Iterable[ManifestObject]) -> None:
-        """Make `objects` all that this engine runs; returns at once."""
-        self._objects.replace_all(objects)
+    def apply(self, loaded: LoadedManifests) -> None:
+        """Make `loaded` all that this engine runs; returns at once."""
+        self._objects.replace_all(loaded.objects, loaded.folders)
         self._notify()
 
     def functions(self) -> list[dict[str, Any]]:
@@ -128,9 +128,9 @@ class LocalEngine:
         )
         return Grant(token, audience, f"{self.url}/{ref.namespace}/{ref.name}/", seconds)
 
-    def posture(self, ref: FunctionRef) -> dict[str, Any]:
+    async def posture(self, ref: FunctionRef) -> dict[str, Any]:
         """Compare the running sandbox with its plan. Raises NotFound when none runs."""
-        return self._runner.posture(ref)
+        return await self._runner.posture(ref)
 
     async def _start(self, stack: AsyncExitStack) -> None:
         # First of all, while this process is small and has one thread: it forks the launcher.

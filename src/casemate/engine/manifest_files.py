@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from casemate.api.manifest import (
     parse_manifests,
     read_documents,
 )
+from casemate.api.meta import FunctionRef
 from casemate.errors import InvalidInput
 
 MANIFEST_SUFFIXES = (".yaml", ".yml", ".json")
@@ -47,6 +48,8 @@ class LoadedManifests:
 
     objects: tuple[ManifestObject, ...]
     files: tuple[Path, ...]
+    folders: Mapping[FunctionRef, Path] = field(default_factory=dict)
+    """Functions whose code is a whole folder."""
 
 
 def load_manifests(paths: Iterable[Path | str]) -> LoadedManifests:
@@ -56,10 +59,14 @@ def load_manifests(paths: Iterable[Path | str]) -> LoadedManifests:
     """
     parsed: list[ParsedManifests] = []
     files: list[Path] = []
+    folders: dict[FunctionRef, Path] = {}
     for read, origin, text in read_paths(paths):
         files += read
-        parsed.append(parse_manifests(text, origin))
-    return LoadedManifests(merge_manifests(parsed).objects_or_raise(), tuple(files))
+        found = parse_manifests(text, origin)
+        parsed.append(found)
+        if read and read[0].name in _DEFAULT_RUNTIMES:
+            folders |= {function.ref: read[0].parent for function in found.functions}
+    return LoadedManifests(merge_manifests(parsed).objects_or_raise(), tuple(files), folders)
 
 
 def read_paths(paths: Iterable[Path | str]) -> Iterator[tuple[list[Path], str, bytes]]:

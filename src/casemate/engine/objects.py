@@ -7,7 +7,8 @@ API server does, and tells the controller only keys.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from casemate.api.core_objects import ConfigMap, Namespace, Secret
@@ -25,10 +26,19 @@ class ObjectStore:
 
     def __init__(self, changed: Callable[[FunctionRef], None]) -> None:
         self._objects: dict[ObjectKey, ManifestObject] = {}
+        self._folders: Mapping[FunctionRef, Path] = {}
         self._changed = changed
 
-    def replace_all(self, objects: Iterable[ManifestObject]) -> None:
-        """Hold exactly `objects`; Functions whose inputs changed are reported, each once."""
+    def replace_all(
+        self,
+        objects: Iterable[ManifestObject],
+        folders: Mapping[FunctionRef, Path] | None = None,
+    ) -> None:
+        """Hold exactly `objects`; Functions whose inputs changed are reported, each once.
+
+        `folders` names those whose code is a whole folder; any file of it may have changed.
+        """
+        self._folders = dict(folders or {})
         wanted = {key_of(found): found for found in objects}
         changed = {key for key in self._objects if key not in wanted}
         for key, found in wanted.items():
@@ -38,8 +48,12 @@ class ObjectStore:
                 self._objects[key] = _admit(found, stored)
         for key in set(self._objects) - set(wanted):
             del self._objects[key]
-        for ref in self._affected(changed):
+        for ref in {*self._affected(changed), *self._folders}:
             self._changed(ref)
+
+    def folder(self, ref: FunctionRef) -> Path | None:
+        """Return the folder that holds a Function's code, if it is more than its manifest."""
+        return self._folders.get(ref)
 
     def function(self, ref: FunctionRef) -> Function | None:
         """Return one Function."""

@@ -17,7 +17,9 @@ MAX_TOKEN_SECONDS = 600
 class Engine(Protocol):
     """What the operations need of the engine."""
 
-    url: str
+    @property
+    def url(self) -> str:
+        """The gateway's address."""
 
     def functions(self) -> list[dict[str, Any]]:
         """Describe every Function."""
@@ -28,7 +30,7 @@ class Engine(Protocol):
     def grant(self, ref: FunctionRef, seconds: int, subject: str) -> Any:
         """Mint a token for one Function."""
 
-    def posture(self, ref: FunctionRef) -> dict[str, Any]:
+    async def posture(self, ref: FunctionRef) -> dict[str, Any]:
         """Compare a running sandbox with its plan."""
 
 
@@ -54,7 +56,7 @@ def operations(engine: Engine) -> Mapping[str, Operation]:
         }
 
     async def posture(request: dict[str, Any]) -> dict[str, Any]:
-        return engine.posture(_ref(request))
+        return await engine.posture(_ref(request))
 
     return {"status": status, "describe": describe, "token": token, "posture": posture}
 

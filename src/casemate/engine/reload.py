@@ -7,13 +7,12 @@ violation. Editors write in several steps, so a change is read when it has been 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from watchfiles import awatch
 
-from casemate.api.manifest import ManifestObject
-from casemate.engine.manifest_files import STDIN, load_manifests
+from casemate.engine.manifest_files import STDIN, LoadedManifests, load_manifests
 from casemate.errors import CasemateError
 
 # Together well below the 300 ms between a save and the new code: most of that is its start.
@@ -23,7 +22,7 @@ _STEP_MS = 10
 
 async def follow_changes(
     paths: Sequence[Path],
-    apply: Callable[[Iterable[ManifestObject]], None],
+    apply: Callable[[LoadedManifests], None],
     tell: Callable[[CasemateError | None], None],
 ) -> None:
     """Apply the paths' objects after each change until cancelled; `tell` hears each outcome."""
@@ -36,5 +35,5 @@ async def follow_changes(
         except CasemateError as error:
             tell(error)
         else:
-            apply(loaded.objects)
+            apply(loaded)
             tell(None)

@@ -1,0 +1,221 @@
+"""A manifest -> a revision that this machine can run: source, packages, template, plan.
+
+Every part is named by its digest, so that equal manifests give the same revision and the second
+making costs a few look-ups. What waits for the disk or a registry runs in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import casemate
+from casemate.api.catalogue import Language, Runtime
+from casemate.api.effective import timeout_seconds
+from casemate.api.function import Function, FunctionRevision
+from casemate.api.paths import RUNTIME_DIR
+from casemate.api.workload import PodTemplate
+from casemate.controller.reconciler import MadeRevision, Progress
+from casemate.engine.host_users import HostUsers
+from casemate.engine.objects import ObjectStore
+from casemate.engine.references import resolved_environment, secret_volume
+from casemate.engine.rendering import render_policy, runtime_image
+from casemate.errors import Internal
+from casemate.node.instance import WorkerPlan
+from casemate.node.interpreters import Interpreters
+from casemate.node.launch import Launcher
+from casemate.node.layers import Layer, Layers
+from casemate.node.plan_inputs import PlanInputs, VolumeContent
+from casemate.node.probes import ProbeRules
+from casemate.node.registry_access import RegistryConfig
+from casemate.node.resolve import Resolver
+from casemate.node.root_view import Interpreter, ReadOnlyMount, RootView
+from casemate.node.sandbox_plan import plan_sandbox
+from casemate.node.sandbox_steps import HostPath
+from casemate.node.source_trees import SourceTree, ensure_source_tree
+from casemate.node.store import Kind, Store
+from casemate.node.tools import PackageTools
+from casemate.render.hardening import harden
+from casemate.render.pod_template import render_pod_template
+from casemate.render.volumes import PACKAGES_VOLUME, SOURCE_VOLUME
+from casemate.settings import Settings
+from casemate.sources.inline import folder_source, inline_source
+from casemate.sources.lockfile import Dependencies, parse_dependencies
+
+# Kyma's name for the Secret with a private registry's .npmrc or pip.conf.
+REGISTRY_SECRET = "serverless-package-registry-config"  # noqa: S105  # a name, not a secret
+_RUNTIMES = Path(casemate.__file__).parent / "runtimes"
+_NAME_DIGITS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Everything of a revision that lies in the store."""
+
+    source: SourceTree
+    interpreter: Interpreter
+    server: ReadOnlyMount
+    base: Layer
+    layer: Layer | None
+
+
+class LocalRevisions:
+    """The local engine's RevisionMaker (see `casemate.controller.reconciler`)."""
+
+    def __init__(
+        self, settings: Settings, objects: ObjectStore, launcher: Launcher, *, strict: bool
+    ) -> None:
+        self._objects = objects
+        self._launcher = launcher
+        self._strict = strict
+        self._users = HostUsers()
+        self._store = Store(settings.state_dir)
+        self._interpreters = Interpreters(settings, self._store)
+        tools = PackageTools(settings.cache_dir, lambda: self._interpreters.ensure("nodejs24").root)
+        self._resolver = Resolver(tools, settings.state_dir / "locks-resolved")
+        self._layers = Layers(self._store, tools)
+        # Only names: what exists in /proc decides what must be covered.
+        self._proc_entries = frozenset(path.name for path in Path("/proc").iterdir())
+
+    async def make(self, function: Function, progress: Progress) -> MadeRevision:
+        """Make the revision of this manifest; raises CasemateError with the reason."""
+        loop = asyncio.get_running_loop()
+
+        def say(step: str) -> None:
+            loop.call_soon_threadsafe(progress, step)
+
+        parts = await asyncio.to_thread(self._parts, function, say)
+        return self._plan(function, parts)
+
+    def _parts(self, function: Function, say: Progress) -> _Parts:
+        runtime, inline = function.runtime, function.spec.source.inline
+        folder = self._objects.folder(function.ref)
+        # Before anything is fetched: a manifest that may not run must not make this machine work.
+        render_policy(function, serverless=self._objects.serverless())
+        if inline is None:
+            raise Internal("a source that is not inline was let through")
+        files = (
+            folder_source(folder, runtime=runtime)
+            if folder is not None
+            else inline_source(inline.source, inline.dependencies, runtime=runtime)
+        )
+        dependencies = parse_dependencies(inline.dependencies, runtime.language)
+        source = ensure_source_tree(self._store, files)
+        interpreter = self._interpreters.ensure(runtime.name, say)
+        base = self._layers.ensure_base_layer(interpreter)
+        layer = self._layer(function, dependencies, interpreter, say)
+        return _Parts(source, interpreter, self._server(runtime), base, layer)
+
+    def _layer(
+        self,
+        function: Function,
+        dependencies: Dependencies | None,
+        interpreter: Interpreter,
+        say: Progress,
+    ) -> Layer | None:
+        if dependencies is None:
+            return None
+        secret = self._objects.secret(function.ref.namespace, REGISTRY_SECRET)
+        registry = RegistryConfig.from_secret(secret.values()) if secret else None
+        say("resolving dependencies")
+        lock = self._resolver.resolve(dependencies, interpreter, registry=registry)
+        say("building the dependency layer")
+        return self._layers.ensure(lock, interpreter, registry=registry)
+
+    def _server(self, runtime: Runtime) -> ReadOnlyMount:
+        """Put our server's code into the store, where it is sealed and named by what it is."""
+        origin = _RUNTIMES / ("python" if runtime.language is Language.PYTHON else "nodejs")
+
+        def build(tree: Path) -> None:
+            shutil.copytree(
+                origin,
+                tree,
+                dirs_exist_ok=True,
+                ignore=shutil.ignore_patterns("__pycache__", "base*", "node_modules"),
+            )
+
+        return ReadOnlyMount(str(self._store.put(Kind.ROOT, build).path), RUNTIME_DIR)
+
+    def _plan(self, function: Function, parts: _Parts) -> MadeRevision:
+        policy = render_policy(
+            function,
+            serverless=self._objects.serverless(),
+            policies=self._objects.policies(),
+            namespace_labels=self._objects.namespace_labels(function.ref.namespace),
+        )
+        policy = replace(
+            policy,
+            runtime_image=runtime_image(function.spec.runtime, parts.interpreter.digest),
+            source_digest=parts.source.digest,
+            source_files=parts.source.files,
+            layer_digest=parts.layer.digest if parts.layer else None,
+        )
+        template = render_pod_template(function, policy)
+        sandbox = plan_sandbox(template, self._inputs(function, template, parts))
+        # Whatever changes the sandbox, a Secret's value included, makes another revision.
+        whole = hashlib.sha256(repr(_fingerprint(sandbox)).encode()).hexdigest()
+        name = f"{function.ref.name}-{whole[:_NAME_DIGITS]}"
+        revision = FunctionRevision(
+            name=name,
+            source_digest=parts.source.digest,
+            lock_digest=parts.layer.lock.digest if parts.layer else None,
+            runtime_image_digest=parts.interpreter.digest,
+            template_digest=f"sha256:{_digest(template.wire())}",
+        )
+        plan = WorkerPlan(
+            name,
+            sandbox,
+            ProbeRules.of(template.spec.containers[0]),
+            timeout_seconds(function.spec, policy.timeout_seconds),
+        )
+        return MadeRevision(revision, plan, harden(function, policy).relaxed_fields)
+
+    def _inputs(self, function: Function, template: PodTemplate, parts: _Parts) -> PlanInputs:
+        ref, root = function.ref, parts.interpreter.root
+        uid = self._users.uid(ref) if self._launcher.enforcement.separate_users else None
+        return PlanInputs(
+            function=str(ref),
+            root=RootView(
+                (*root.mounts, parts.server, parts.base.mount), root.symlinks, root.files
+            ),
+            executable=parts.interpreter.executable,
+            enforcement=self._launcher.enforcement,
+            volumes=self._volumes(function, template, parts),
+            resolved_environment=resolved_environment(template, ref, self._objects),
+            host_uid=uid,
+            host_gid=uid,
+            proc_entries=self._proc_entries,
+            strict=self._strict,
+        )
+
+    def _volumes(
+        self, function: Function, template: PodTemplate, parts: _Parts
+    ) -> Mapping[str, VolumeContent]:
+        volumes: dict[str, VolumeContent] = {SOURCE_VOLUME: HostPath(str(parts.source.path))}
+        if parts.layer is not None:
+            volumes[PACKAGES_VOLUME] = HostPath(parts.layer.mount.source)
+        for volume in template.spec.volumes:
+            if volume.name not in volumes and volume.secret is not None:
+                files = secret_volume(volume.secret, function.ref, self._objects)
+                if files is not None:
+                    volumes[volume.name] = files
+        return volumes
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _fingerprint(sandbox: object) -> tuple[object, ...]:
+    """Return every field's value, also those whose `repr` hides them."""
+    names = getattr(sandbox, "__dataclass_fields__", None)
+    if names is None:
+        if isinstance(sandbox, tuple):
+            return tuple(_fingerprint(each) for each in sandbox)
+        return (sandbox,)
+    return tuple((name, _fingerprint(getattr(sandbox, name))) for name in names)
