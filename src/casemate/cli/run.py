@@ -50,7 +50,12 @@ def command(  # noqa: PLR0913, PLR0917  # click passes one argument per option
     loaded = load_manifests(paths)
     configure("text", level="debug" if verbose else "error")
     report = RunReport(sys.stderr, quiet=quiet)
-    options = EngineOptions(f"127.0.0.1:{port}", strict=strict, progress=report.step)
+    options = EngineOptions(
+        f"127.0.0.1:{port}",
+        strict=strict,
+        log_level="info" if verbose else "warning",
+        progress=report.step,
+    )
 
     async def session() -> int:
         async with LocalEngine(read_settings(), options) as engine:

@@ -35,8 +35,9 @@ class GatewayFailed(Unavailable):
 class GatewayLink:
     """The engine's end of the gateway: `start`, `publish` snapshots, `close`."""
 
-    def __init__(self, listen: str = "127.0.0.1:0") -> None:
+    def __init__(self, listen: str = "127.0.0.1:0", *, log_level: str = "warning") -> None:
         self._listen = listen
+        self._log_level = log_level
         self._log = structlog.get_logger("gateway-link")
         self._process: asyncio.subprocess.Process | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -93,6 +94,8 @@ class GatewayLink:
                 str(theirs.fileno()),
                 "--listen",
                 self._listen,
+                "--log-level",
+                self._log_level,
                 pass_fds=(theirs.fileno(),),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,

@@ -50,6 +50,8 @@ class EngineOptions:
     listen: str = "127.0.0.1:8088"
     strict: bool = False
     """Refuse to run a Function where this machine cannot enforce every limit."""
+    log_level: str = "warning"
+    """How much the gateway tells: at `info` every refusal."""
     progress: Callable[[FunctionRef, str], None] = lambda _ref, _step: None
 
 
@@ -141,7 +143,7 @@ class LocalEngine:
         logs = LogStore(self._run_dir.logs)
         logs.start()
         stack.push_async_callback(logs.close)
-        self._link = GatewayLink(self._options.listen)
+        self._link = GatewayLink(self._options.listen, log_level=self._options.log_level)
         await self._link.start()
         stack.push_async_callback(self._link.close)
         self._join(logs)

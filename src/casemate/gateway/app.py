@@ -37,6 +37,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--host", action="append", default=[], help="further name to answer to")
     parser.add_argument("--limit", action="append", default=[], help="NAME=NUMBER, see limits.py")
     parser.add_argument("--access-log", action="store_true", help="one line per request")
+    parser.add_argument("--log-level", default="info", help="refusals are told at info")
     return parser.parse_args(arguments)
 
 
@@ -121,7 +122,7 @@ async def _sweep(gateway: Gateway) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run the gateway process."""
     options = parse_arguments(arguments)
-    configure("json")
+    configure("json", level=options.log_level)
     limits = Limits().changed(options.limit)
     fitting = raise_descriptor_limit(limits)
     limits = replace(limits, connections=min(limits.connections, fitting))
