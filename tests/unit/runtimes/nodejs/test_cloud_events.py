@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (handlers and raw requests read better on one line)
 """CloudEvents in three modes, received, emitted and answered."""
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from uuid import UUID
 
 import pytest
+
 from support.node_runtime import start_node
 
 EVENT = """

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (handlers and raw requests read better on one line)
 """A timeout ends the work, in this process or with it, and harms no other request."""
 
 from __future__ import annotations
@@ -6,6 +7,7 @@ import threading
 import time
 
 import pytest
+
 from support.node_runtime import start_node
 
 LIMIT = "0.3"

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (handlers and raw requests read better on one line)
 """Ending: drained, retired, and what user code can do to the whole process."""
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ import time
 from contextlib import closing
 
 import pytest
+
 from support.node_runtime import start_node
 
 PATHS = """
@@ -50,12 +52,11 @@ def test_sigterm_serves_what_is_in_hand_and_leaves():
 
 
 def test_sigterm_ends_an_idle_instance_at_once():
-    with start_node(PATHS) as runtime:
-        with closing(runtime.wait_ready().connect()) as connection:
-            connection.call("GET", "/")
-            began = time.monotonic()
-            runtime.signal(signal.SIGTERM)
-            code = runtime.wait_exit()
+    with start_node(PATHS) as runtime, closing(runtime.wait_ready().connect()) as connection:
+        connection.call("GET", "/")
+        began = time.monotonic()
+        runtime.signal(signal.SIGTERM)
+        code = runtime.wait_exit()
 
     assert code == 0
     assert time.monotonic() - began < 0.5

@@ -6,6 +6,7 @@ import json
 import threading
 
 import pytest
+
 from support.node_runtime import start_node
 
 

@@ -1,8 +1,10 @@
+# ruff: noqa: E501  (handlers and raw requests read better on one line)
 """main(req, res) of nodejs26: Express' objects and the sdk module."""
 
 from __future__ import annotations
 
 import pytest
+
 from support.node_runtime import start_node
 
 

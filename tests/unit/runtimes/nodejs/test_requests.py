@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (handlers and raw requests read better on one line)
 """The protocol: concurrency, streaming, limits, odd requests, health and metrics."""
 
 from __future__ import annotations
@@ -5,8 +6,10 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import closing
+from http.client import HTTPConnection
 
 import pytest
+
 from support.node_runtime import start_node
 
 HANDLER = """
@@ -197,8 +200,6 @@ def test_the_server_listens_on_tcp_ports_when_no_descriptor_is_given():
 
 
 def _tcp_call(port, target, headers):
-    from http.client import HTTPConnection
-
     with closing(HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
         connection.request("GET", target, headers=headers)
         return connection.getresponse().read()
