@@ -7,7 +7,7 @@ from support.attacks import Arena
 PYTHON = """\
 def main(event, context):
     def join():
-        fd = os.open("/proc/1/ns/uts", os.O_RDONLY)
+        fd = os.open("/proc/self/ns/uts", os.O_RDONLY)
         return syscall("setns", fd, 0) == 0 and "joined"
     return attempt(lambda: in_child(join))
 """

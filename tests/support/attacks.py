@@ -53,7 +53,9 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def syscall(name, *arguments):
-    result = _libc.syscall(_NUMBERS[name], *arguments)
+    # As long: of seven arguments the last lies on the stack, where an int leaves half unset.
+    words = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
+    result = _libc.syscall(ctypes.c_long(_NUMBERS[name]), *words)
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
@@ -157,7 +159,7 @@ class Arena:
             started = start_python(PYTHON_PRELUDE + source, environment, version=version)
         else:
             started = start_node(NODE_PRELUDE + source, **environment)
-        with self._victims.forgotten_open(), started as runtime:
+        with started as runtime:
             runtime.wait_ready()
             reply = runtime.call(
                 "POST", "/", json.dumps(targets), {"content-type": "application/json"}
@@ -226,8 +228,6 @@ class Victims:
         (state / "signing.key").write_text("-----BEGIN PRIVATE KEY-----")
         (folder / "scratch").mkdir()
         (folder / "scratch" / "left").write_text("a sibling's data")
-        self._forgotten = folder / "forgotten-secret"
-        self._forgotten.write_text("x")
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-c", "import sys; sys.stdin.read()", "casemate-victim"],
             stdin=subprocess.PIPE,
@@ -244,21 +244,15 @@ class Victims:
             "state_dir": str(state),
             "key_file": str(state / "signing.key"),
             "siblings_scratch": str(folder / "scratch" / "left"),
-            "forgotten_file": self._forgotten.name,
             "engine_pid": os.getpid(),
             "victim_pid": self._process.pid,
             "engine_marker": "casemate-victim",
-            "block_device": _block_device(),
             "tcp_port": tcp.getsockname()[1],
             "udp_port": self._serve_udp(),
             "abstract_name": name,
             "unix_path": f"{place}/control.sock",
             "shm_key": self._segment,
         }
-
-    def forgotten_open(self):
-        """Keep an inheritable descriptor open, as a careless parent would."""
-        return _Forgotten(self._forgotten)
 
     def close(self) -> None:
         self._process.stdin.close()
@@ -283,18 +277,6 @@ class Victims:
         self._closers.append(receiver)
         threading.Thread(target=_echo, args=(receiver,), daemon=True).start()
         return receiver.getsockname()[1]
-
-
-class _Forgotten:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        self._fd = os.open(self._path, os.O_RDONLY)
-        os.set_inheritable(self._fd, True)
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._fd)
 
 
 def _greet(listener: socket.socket) -> None:
@@ -326,11 +308,6 @@ def _shared_segment() -> int:
         if words[1] == number:
             return int(words[0])
     raise AssertionError("the segment is not listed")
-
-
-def _block_device() -> str:
-    names = [line.split()[3] for line in Path("/proc/partitions").read_text().splitlines()[2:]]
-    return f"/dev/{names[0]}" if names else "/dev/vda"
 
 
 def _inside_paths(language: str) -> dict[str, str]:
