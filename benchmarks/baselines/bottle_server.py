@@ -1,8 +1,8 @@
 """Baseline: hello world on bottle + cheroot, designed as Kyma's python312 runtime is.
 
-Facts taken over from components/runtimes/python312 of kyma-project/serverless: 50 cheroot threads, a
-fresh thread and a queue per request for the timeout, Prometheus counters and histogram per method,
-an OpenTelemetry span around each call, a CloudEvent-shaped event object. No sandbox, no token.
+Facts taken over from components/runtimes/python312 of kyma-project/serverless: 50 cheroot threads,
+a fresh thread and a queue per request for the timeout, Prometheus counters and histogram per
+method, an OpenTelemetry span around each call, a CloudEvent-shaped event. No sandbox, no token.
 Runs on the runtime's own base layer, so that both sides import the same library versions.
 """
 
@@ -22,7 +22,14 @@ CALLS = prometheus_client.Counter("function_calls_total", "calls", ["method"])
 FAILURES = prometheus_client.Counter("function_failures_total", "failures", ["method"])
 DURATION = prometheus_client.Histogram("function_duration_seconds", "duration", ["method"])
 TIMEOUT_SECONDS = 180.0
-EVENT_HEADERS = ("ce-type", "ce-source", "ce-eventtypeversion", "ce-specversion", "ce-id", "ce-time")
+EVENT_HEADERS = (
+    "ce-type",
+    "ce-source",
+    "ce-eventtypeversion",
+    "ce-specversion",
+    "ce-id",
+    "ce-time",
+)
 
 trace.set_tracer_provider(TracerProvider())
 TRACER = trace.get_tracer("baseline")

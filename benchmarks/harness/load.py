@@ -46,7 +46,9 @@ def run_load(
 def parse_wrk(printed: str) -> LoadFigures:
     """Read wrk's report; socket errors and statuses other than 2xx/3xx count as errors."""
     rate = re.search(r"Requests/sec:\s+([\d.]+)", printed)
-    errors = sum(int(number) for number in re.findall(r"(?:connect|read|write|timeout) (\d+)", printed))
+    errors = sum(
+        int(number) for number in re.findall(r"(?:connect|read|write|timeout) (\d+)", printed)
+    )
     refused = re.search(r"Non-2xx or 3xx responses: (\d+)", printed)
     return LoadFigures(
         requests_per_second=float(rate.group(1)) if rate else 0.0,

@@ -40,7 +40,7 @@ async def act(path):
     elif path == "/sick":
         STATE["sick"] = True
     elif path == "/freeze":
-        time.sleep(3600)  # noqa: ASYNC251  # a frozen loop is the point
+        time.sleep(3600)  # a frozen loop is the point
     elif path == "/print":
         os.write(1, b"printed by a request\n")
 

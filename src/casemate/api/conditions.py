@@ -29,6 +29,33 @@ class ConditionStatus(StrEnum):
     UNKNOWN = "Unknown"
 
 
+class ConditionReason(StrEnum):
+    """Kyma's reasons of its two conditions, in the order of a Function's life.
+
+    A reason that a step of ours adds (a failed scan, a missing runtime) is that step's error code.
+    """
+
+    INVALID_FUNCTION_SPEC = "InvalidFunctionSpec"
+    FUNCTION_SPEC_VALIDATED = "FunctionSpecValidated"
+    SOURCE_UPDATED = "SourceUpdated"
+    SOURCE_UPDATE_FAILED = "SourceUpdateFailed"
+    DEPLOYMENT_CREATED = "DeploymentCreated"
+    DEPLOYMENT_UPDATED = "DeploymentUpdated"
+    DEPLOYMENT_FAILED = "DeploymentFailed"
+    DEPLOYMENT_DELETED = "DeploymentDeleted"
+    DEPLOYMENT_DELETION_FAILED = "DeploymentDeletionFailed"
+    DEPLOYMENT_WAITING = "DeploymentWaiting"
+    DEPLOYMENT_READY = "DeploymentReady"
+    DEPLOYMENT_READY_LEGACY = "DeploymentReadyLegacy"
+    SERVICE_CREATED = "ServiceCreated"
+    SERVICE_UPDATED = "ServiceUpdated"
+    SERVICE_FAILED = "ServiceFailed"
+    HPA_CREATED = "HorizontalPodAutoscalerCreated"
+    HPA_UPDATED = "HorizontalPodAutoscalerUpdated"
+    MIN_REPLICAS_NOT_AVAILABLE = "MinReplicasNotAvailable"
+    MINIMUM_REPLICAS_UNAVAILABLE = "MinimumReplicasUnavailable"
+
+
 class ExitReason(StrEnum):
     """Why a sandbox ended, in the kubelet's words where it has one."""
 

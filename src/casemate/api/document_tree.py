@@ -160,24 +160,19 @@ class TreeBuilder:
     def _attach(self, value: Any, line: int) -> None:
         if not self._stack:
             self.root = value
-            self.lines[()] = line
+            self.lines.setdefault((), line)
             return
         frame = self._stack[-1]
         if isinstance(frame.node, list):
-            self.lines[(*frame.location, len(frame.node))] = line
+            self.lines.setdefault((*frame.location, len(frame.node)), line)
             frame.node.append(value)
         elif frame.merging:
             self._merge(frame, value, line)
         else:
-            key = self._taken_key(frame, line)
-            self.lines[(*frame.location, key)] = frame.key_line
+            # Set by now: a value without a key was refused where it began.
+            key, frame.key = str(frame.key), None
+            self.lines.setdefault((*frame.location, key), frame.key_line)
             frame.node[key] = value
-
-    def _taken_key(self, frame: _Frame, line: int) -> str:
-        key, frame.key = frame.key, None
-        if key is None:
-            raise Refused("an object or a list cannot be a key", line=line, allowed="a name")
-        return key
 
     def _merge(self, frame: _Frame, value: Any, line: int) -> None:
         sources = value if isinstance(value, list) else [value]
@@ -189,6 +184,7 @@ class TreeBuilder:
     def _open(self, event: Any, line: int) -> None:
         self._grow(_NODE_WEIGHT, line)
         location: Location = ()
+        started = line
         if self._stack:
             parent = self._stack[-1]
             if isinstance(parent.node, list):
@@ -196,7 +192,8 @@ class TreeBuilder:
             elif parent.key is None:
                 raise Refused("an object or a list cannot be a key", line=line, allowed="a name")
             else:
-                location = (*parent.location, parent.key)
+                location, started = (*parent.location, parent.key), parent.key_line
+        self.lines.setdefault(location, started)
         node: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
         self._stack.append(_Frame(node, location, event.anchor, self._weight))
         if event.anchor:

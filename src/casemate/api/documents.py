@@ -60,8 +60,8 @@ def read_documents(data: bytes, origin: str) -> Documents:
         text = _decoded(data)
     except Refused as refusal:
         return Documents((), (refusal.violation(origin, 0),))
-    read = _read_yaml(text, origin)
-    if read.violations and text.lstrip()[:1] == "{":
+    read, is_yaml = _read_yaml(text, origin)
+    if not is_yaml and text.lstrip()[:1] == "{":
         # JSON's escapes and surrogate pairs are not YAML's: what YAML refuses may be valid JSON.
         as_json = _read_json(text, origin)
         if as_json is not None:
@@ -83,10 +83,12 @@ def _decoded(data: bytes) -> str:
         raise Refused("file is not valid UTF-8", line=line, allowed="UTF-8 text") from None
 
 
-def _read_yaml(text: str, origin: str) -> Documents:
+def _read_yaml(text: str, origin: str) -> tuple[Documents, bool]:
+    """Read YAML documents, and tell whether the syntax was YAML's to the end."""
     documents: list[Document] = []
     violations: list[Violation] = []
     builder = TreeBuilder()
+    is_yaml = True
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             if isinstance(event, yaml.DocumentStartEvent):
@@ -101,10 +103,11 @@ def _read_yaml(text: str, origin: str) -> Documents:
     except Refused as refusal:
         violations.append(refusal.violation(origin, len(documents) + 1))
     except yaml.YAMLError as error:
+        is_yaml = False
         violations.extend(r.violation(origin, len(documents) + 1) for r in builder.refusals)
         violations.append(_syntax_refusal(error, text).violation(origin, len(documents) + 1))
     kept = tuple(document for document in documents if document.tree is not None)
-    return Documents(kept, tuple(violations))
+    return Documents(kept, tuple(violations)), is_yaml
 
 
 def _check_count(count: int) -> None:

@@ -89,6 +89,12 @@ class ControlChannel:
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(channel, self._read)
 
+    def finish(self) -> None:
+        """Hear what was said before the sandbox ended, then close."""
+        while not self._closed and self._read():
+            pass
+        self.close()
+
     def close(self) -> None:
         """Stop listening; safe to call twice."""
         if not self._closed:
@@ -96,25 +102,27 @@ class ControlChannel:
             self._loop.remove_reader(self._channel)
             self._channel.close()
 
-    def _read(self) -> None:
+    def _read(self) -> bool:
+        """Read once; tell whether there was anything."""
         try:
             # Plain recv: descriptors that the sandbox attaches are closed by the kernel.
             chunk = self._channel.recv(_READ_BYTES)
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except OSError:
             chunk = b""
         if not chunk:
             self.close()
-            return
+            return False
         self._bytes += len(chunk)
         *lines, self._pending = (self._pending + chunk).split(b"\n")
         for line in lines:
             self._line(line)
             if self._closed:
-                return
+                return False
         if self._bytes > MAX_BYTES or len(self._pending) > MAX_LINE_BYTES:
             self._overflow()
+        return True
 
     def _line(self, line: bytes) -> None:
         self._lines += 1

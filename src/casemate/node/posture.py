@@ -91,18 +91,16 @@ def posture_differences(
     plan: SandboxPlan, observed: ObservedPosture, *, newborn: bool = False
 ) -> tuple[str, ...]:
     """Return every difference. `newborn`: nothing has run yet that could open or start anything."""
-    return tuple(
-        [
-            *_id_differences(plan, observed),
-            *_namespace_differences(observed),
-            *_mount_differences(plan, observed.mounts),
-            *_cgroup_differences(plan, observed.cgroup_limits),
-            *(
-                difference
-                for process in observed.processes
-                for difference in _process_differences(plan, process, newborn=newborn)
-            ),
-        ]
+    return (
+        *_id_differences(plan, observed),
+        *_namespace_differences(observed),
+        *_mount_differences(plan, observed.mounts),
+        *_cgroup_differences(plan, observed.cgroup_limits),
+        *(
+            difference
+            for process in observed.processes
+            for difference in _process_differences(plan, process, newborn=newborn)
+        ),
     )
 
 

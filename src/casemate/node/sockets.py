@@ -96,6 +96,10 @@ class WorkerSockets:
         """Bind a metrics socket for the next instance; the caller closes it after handing it on."""
         return self._bind(METRICS_SOCKET)
 
+    def refuse_requests(self) -> None:
+        """Let go of what waits, and refuse new requests until an instance is started again."""
+        self._close_requests()
+
     def has_waiting_requests(self) -> bool:
         """Tell whether a connection waits that no instance has accepted yet."""
         if self._requests is None or _is_shut_down(self._requests):
@@ -112,6 +116,9 @@ class WorkerSockets:
 
     def _close_requests(self) -> None:
         if self._requests is not None:
+            # An instance that still retires holds this socket too: shut down, it refuses at once.
+            with contextlib.suppress(OSError):
+                self._requests.shutdown(socket.SHUT_RDWR)
             self._requests.close()
             self._requests = None
 

@@ -63,7 +63,7 @@ def test_drain_finishes_what_was_asked_and_takes_nothing_new(
     tmp_path: Path, instance: Instance
 ) -> None:
     async def slow(_seen: Seen, wire: Wire) -> None:
-        time.sleep(0.4)  # noqa: ASYNC251  # the whole instance is slow
+        time.sleep(0.4)  # the whole instance is slow
         await wire.answer()
 
     instance.behave = slow

@@ -1,4 +1,3 @@
-# ruff: noqa: E501  (handlers and raw requests read better on one line)
 """Request bodies: what each content type becomes, and what is refused."""
 
 from __future__ import annotations

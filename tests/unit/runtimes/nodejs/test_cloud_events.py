@@ -1,4 +1,3 @@
-# ruff: noqa: E501  (handlers and raw requests read better on one line)
 """CloudEvents in three modes, received, emitted and answered."""
 
 from __future__ import annotations

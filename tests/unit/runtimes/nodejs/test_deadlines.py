@@ -1,4 +1,3 @@
-# ruff: noqa: E501  (handlers and raw requests read better on one line)
 """A timeout ends the work, in this process or with it, and harms no other request."""
 
 from __future__ import annotations

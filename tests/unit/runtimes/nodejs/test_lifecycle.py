@@ -1,4 +1,3 @@
-# ruff: noqa: E501  (handlers and raw requests read better on one line)
 """Ending: drained, retired, and what user code can do to the whole process."""
 
 from __future__ import annotations

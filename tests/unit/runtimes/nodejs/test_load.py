@@ -1,4 +1,3 @@
-# ruff: noqa: E501  (handlers and raw requests read better on one line)
 """A module that cannot be used: one event, exit 65, and nothing of the source in either."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: E501  (handlers and raw requests read better on one line)
 """main(req, res) of nodejs26: Express' objects and the sdk module."""
 
 from __future__ import annotations

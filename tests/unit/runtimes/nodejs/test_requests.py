@@ -1,4 +1,3 @@
-# ruff: noqa: E501  (handlers and raw requests read better on one line)
 """The protocol: concurrency, streaming, limits, odd requests, health and metrics."""
 
 from __future__ import annotations

@@ -1,4 +1,3 @@
-# ruff: noqa: E501  (handlers and raw requests read better on one line)
 """Trace headers in and out, with and without OpenTelemetry."""
 
 from __future__ import annotations

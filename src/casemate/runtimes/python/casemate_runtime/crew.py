@@ -40,6 +40,10 @@ CONNECTION_LIMIT = 512
 # Handlers faster than this never cost a change of threads; slower ones delay others by two ticks,
 # twice, until the crew has learned that they are slow.
 TICK_SECONDS = 0.004
+# A handler that computes is left in place for longer: threads that compete for the interpreter slow
+# each other down until all of them look slow. After this many ticks the others get their turn too.
+COMPUTING_TICKS = 12
+COMPUTING_SHARE = 0.6
 SLOW_STEP = 0.3
 SLOW_DECAY = 0.8
 SLOW_ENOUGH = 0.5
@@ -55,6 +59,21 @@ def open_listener(descriptor: int | None, port: int) -> socket.socket:
         return socket.create_server(("0.0.0.0", port), backlog=BACKLOG)
     os.set_inheritable(descriptor, False)  # noqa: FBT003
     return socket.socket(fileno=descriptor)
+
+
+class Pace:
+    """Tells whether the process computed or waited since it was last asked."""
+
+    def __init__(self) -> None:
+        self._wall = time.monotonic()
+        self._cpu = time.process_time()
+
+    def computing(self) -> bool:
+        """Whether the interpreter was busy: then a second thread would only compete for it."""
+        wall, cpu = time.monotonic(), time.process_time()
+        busy = cpu - self._cpu > COMPUTING_SHARE * (wall - self._wall)
+        self._wall, self._cpu = wall, cpu
+        return busy
 
 
 class Crew:
@@ -158,6 +177,8 @@ class Crew:
     def _watch(self) -> None:
         """Depose a leader whose handler is still running after a whole tick (the sentinel)."""
         last = None
+        ticks = 0
+        pace = Pace()
         while True:
             turn = self._turn
             if turn is None:
@@ -167,13 +188,23 @@ class Crew:
                     self._alarm.get()
                 self._sentinel_sleeps = False
                 continue
-            if turn is last and turn and self._has_successor():
-                with suppress(IndexError):
-                    turn.pop()
-                    self._slowness = min(1.0, self._slowness + SLOW_STEP)
-                    self._baton.release()
+            computing = pace.computing()
+            ticks = ticks + 1 if turn is last else 0
+            late = ticks >= (COMPUTING_TICKS if computing else 1)
+            if late and turn and self._has_successor():
+                self._depose(turn, blocked=not computing)
             last = turn
             time.sleep(TICK_SECONDS)
+
+    def _depose(self, turn: list[None], *, blocked: bool) -> None:
+        try:
+            turn.pop()
+        except IndexError:
+            # The handler has just returned.
+            return
+        if blocked:
+            self._slowness = min(1.0, self._slowness + SLOW_STEP)
+        self._baton.release()
 
     # Leading
 
