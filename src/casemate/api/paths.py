@@ -46,7 +46,9 @@ def refused_mount_path(path: str) -> str | None:
     reason = _refused_syntax(path)
     if reason is not None:
         return reason
-    normal = posixpath.normpath(path)
+    # ATTACK: "//app" is a path of its own to POSIX, and normpath keeps it; to Linux it is /app.
+    # tests/unit/api/test_paths.py::test_a_reserved_path_is_refused_with_the_reason
+    normal = "/" + posixpath.normpath(path).lstrip("/")
     if normal == "/":
         return "it is the root of the file system"
     for directory, why in _RESERVED.items():

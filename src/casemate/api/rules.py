@@ -72,7 +72,7 @@ def _separate_secret_mounts(spec: FunctionSpec) -> Iterator[Broken]:
                 allowed="each Secret once",
             )
         names.add(mount.secret_name)
-        path = posixpath.normpath(mount.mount_path)
+        path = "/" + posixpath.normpath(mount.mount_path).lstrip("/")
         if any(_nested(path, other) or _nested(other, path) for other in paths):
             yield _at(
                 ("spec", "secretMounts", index, "mountPath"),

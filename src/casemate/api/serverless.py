@@ -35,6 +35,8 @@ def _check_endpoint(url: str) -> str:
 
 HttpsUrl = Annotated[str, AfterValidator(_check_https)]
 EndpointUrl = Annotated[str, AfterValidator(_check_endpoint)]
+# Kyma writes its numbers as text.
+NumberText = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,5}$")]
 Duration = Annotated[str, Field(pattern=r"^([0-9]+(\.[0-9]+)?(ns|us|ms|s|m|h))+$", max_length=40)]
 
 
@@ -104,8 +106,8 @@ class ServerlessSpec(WireModel):
     function_build_executor_args: str | None = None
     function_build_max_simultaneous_jobs: str | None = None
     healthz_liveness_timeout: str | None = None
-    function_request_body_limit_mb: str | None = None
-    function_timeout_sec: str | None = None
+    function_request_body_limit_mb: NumberText | None = None
+    function_timeout_sec: NumberText | None = None
     default_build_job_preset: str | None = None
     default_runtime_pod_preset: ProfileName | None = None
     log_level: Literal["debug", "info", "warn", "error", "fatal"] | None = None

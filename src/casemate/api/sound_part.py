@@ -46,11 +46,14 @@ def rule_violations_of_rest(
 def _drop(fields: dict[str, Any], wrong: list[Location]) -> dict[str, list[int]]:
     """Remove the wrong items of lists, and other wrong fields whole; return the indexes kept."""
     kept: dict[str, list[int]] = {}
-    for name in {str(location[0]) for location in wrong if location}:
+    by_field: dict[str, set[int | str | None]] = {}
+    for location in wrong:
+        if location:
+            item = location[1] if len(location) > 1 else None
+            by_field.setdefault(str(location[0]), set()).add(item)
+    for name, items in by_field.items():
         value = fields.pop(name, None)
-        items = {location[1] for location in wrong if location[0] == name and location[1:]}
-        whole = any(location == (name,) for location in wrong)
-        if isinstance(value, list) and not whole:
+        if isinstance(value, list) and None not in items:
             kept[name] = [index for index in range(len(value)) if index not in items]
             fields[name] = [value[index] for index in kept[name]]
     return kept

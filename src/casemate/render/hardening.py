@@ -1,17 +1,19 @@
 """The security contexts of a Function's Pod and container, and which fields a policy relaxed.
 
-Provisional: replaced as soon as casemate.security.contexts.tighten is there.
+What is stricter and what may be loosened is decided in `casemate.security`; here a refusal becomes
+an error, because a Pod that differs from its manifest must not be written.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from casemate.api.workload import Capabilities, PodSecurityContext, SeccompProfile, SecurityContext
 from casemate.render.errors import Unrenderable
+from casemate.security.relaxations import RelaxationPolicy, settle_contexts
 
 if TYPE_CHECKING:
     from casemate.api.function import Function
+    from casemate.api.workload import PodSecurityContext, SecurityContext
     from casemate.render.policy import RenderPolicy
 
 
@@ -24,27 +26,22 @@ class Hardened(NamedTuple):
 
 
 def harden(function: Function, policy: RenderPolicy) -> Hardened:
-    """Merge what the manifest asks with the hardened defaults. Raises Unrenderable if looser."""
-    spec = function.spec
-    del policy
-    if spec.container_security_context or spec.pod_security_context:
-        raise Unrenderable("security contexts are not merged yet")
-    return Hardened(
-        PodSecurityContext(
-            fs_group=1000,
-            run_as_group=1000,
-            run_as_non_root=True,
-            run_as_user=1000,
-            seccomp_profile=SeccompProfile(type="RuntimeDefault"),
-            supplemental_groups=(1000,),
+    """Merge what the manifest asks with the hardened defaults; the stricter side stands.
+
+    Raises Unrenderable when the manifest loosens a field that the policy does not let through.
+    """
+    settled = settle_contexts(
+        function.spec.pod_security_context,
+        function.spec.container_security_context,
+        RelaxationPolicy(
+            allow_every_relaxation=policy.allow_every_relaxation,
+            allowed_fields=policy.allowed_relaxations,
+            never=policy.never_relaxed,
         ),
-        SecurityContext(
-            allow_privilege_escalation=False,
-            capabilities=Capabilities(drop=("ALL",)),
-            privileged=False,
-            proc_mount="Default",
-            read_only_root_filesystem=True,
-            run_as_non_root=True,
-        ),
-        (),
     )
+    if not settled.verdict.allowed:
+        raise Unrenderable(
+            f"the manifest loosens the security model: {settled.verdict.detail}",
+            hint="leave the field out; an administrator can allow it with a FunctionPolicy",
+        )
+    return Hardened(settled.pod, settled.container, settled.relaxations.relaxed_fields)

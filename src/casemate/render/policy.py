@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from casemate.api.presets import DEFAULT_PRESET, PRESETS, Preset
+from casemate.security.relaxations import NEVER_ON_LOCAL_NODE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +41,8 @@ class RenderPolicy:
     allowed_relaxations: frozenset[str] = frozenset()
     # Kyma's behaviour for those who move over: every loosening is let through, and reported.
     allow_every_relaxation: bool = False
+    # Fields that stay as they are whatever a policy says: the engine could not honour them.
+    never_relaxed: frozenset[str] = NEVER_ON_LOCAL_NODE
     presets: Mapping[str, Preset] = field(default_factory=lambda: MappingProxyType(dict(PRESETS)))
     default_preset: str = DEFAULT_PRESET
     timeout_seconds: int = 180
