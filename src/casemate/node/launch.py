@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import platform
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -224,7 +225,12 @@ class Launcher:
         if not self._hello.done():
             self._hello.set_exception(ConnectionError("launcher ended"))
         lost = ExitStatus(code=137, started=True, failure="the launcher was lost")
-        for number in list(self._sandboxes):
+        for number, sandbox in list(self._sandboxes.items()):
+            # An ordinary user's pid 1 does not always hear that its parent died.
+            # tests/unit/node/test_launch_life.py
+            if sandbox.init_pid:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(sandbox.init_pid, signal.SIGKILL)
             self._end(number, lost)
 
     def _send(self, message: bytes, descriptors: list[int]) -> None:

@@ -50,7 +50,7 @@ ENGINE_THAT_LOSES_ITS_LAUNCHER = (
     + """
     os.kill(launcher.pid, 9)
     ends = [await asyncio.wait_for(box.wait(), 5) for box in boxes]
-    time.sleep(0.3)
+    time.sleep(1.5)
     print([os.path.exists(f"/proc/{box.init_pid}") for box in boxes], ends[0].failure)
     await launcher.close()
 
