@@ -17,6 +17,7 @@ from casemate.node.launch import LaunchFailed
 from casemate.node.process_tree import family
 from casemate.node.sandbox_steps import BindReadOnly, HostPath
 from support.ordinary_user import run_as_ordinary_user
+from support.processes import is_alive
 from support.sandboxes import a_launcher, a_plan, finish, run_plan, start
 
 pytestmark = pytest.mark.sandbox
@@ -28,6 +29,7 @@ sys.path.insert(0, {SUPPORT!r})
 from pathlib import Path
 from support.sandboxes import a_plan, start
 from casemate.node.launch import Launcher
+from support.processes import is_alive
 
 async def main():
     launcher = await Launcher.start()
@@ -51,7 +53,7 @@ ENGINE_THAT_LOSES_ITS_LAUNCHER = (
     os.kill(launcher.pid, 9)
     ends = [await asyncio.wait_for(box.wait(), 5) for box in boxes]
     time.sleep(1.5)
-    print([os.path.exists(f"/proc/{box.init_pid}") for box in boxes], ends[0].failure)
+    print([is_alive(box.init_pid) for box in boxes], ends[0].failure)
     await launcher.close()
 
 asyncio.run(main())
@@ -62,14 +64,6 @@ asyncio.run(main())
 def cgroups_named(name: str) -> list[str]:
     found = [folder for folder, _, _ in os.walk("/sys/fs/cgroup") if Path(folder).name == name]
     return sorted(found)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def wait_until(condition, seconds: float = 5.0) -> bool:
