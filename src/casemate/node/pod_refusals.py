@@ -26,7 +26,7 @@ _WORKER = "the pod worker acts on it"
 _CLUSTER = "places a Pod among machines; there is one machine"
 _NO_TOKEN = "no service account token exists in a sandbox"  # noqa: S105
 
-# Field of the wire type -> who honours it; tests/unit/node/test_pod_refusals.py compares.
+# Field of the wire type -> who honours it; tests/unit/node/test_sandbox_plan.py compares.
 FIELDS: dict[str, dict[str, str]] = {
     "PodSpec": {
         "service_account_name": _NO_TOKEN,
