@@ -76,6 +76,9 @@ class LocalSandbox:
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(number)
 
+    async def settle(self):
+        """There is no CPU limit to take back here."""
+
     async def kill(self):
         await self.signal(signal.SIGKILL)
 

@@ -63,6 +63,9 @@ class RunningSandbox(Protocol):
     async def signal(self, number: int) -> None:
         """Send a signal to the program."""
 
+    async def settle(self) -> None:
+        """Say that the start is over and the Function's own CPU limit applies."""
+
     async def kill(self) -> None:
         """End every process at once."""
 
@@ -122,6 +125,7 @@ class Instance:
         self._sandbox: RunningSandbox | None = None
         self._kill_wanted = False
         self._term_wanted = False
+        self._settled = False
         self._orders: set[asyncio.Task[None]] = set()
         self._probes = InstanceProbes(
             home.plan.probes,
@@ -147,6 +151,15 @@ class Instance:
 
     async def _live(self) -> None:
         started_at = clock.timestamp()
+        try:
+            await self._live_from(started_at)
+        except Exception as error:
+            # A defect of ours must not leave the worker waiting for an end that nobody reports.
+            message = f"defect in the node: {type(error).__name__}"
+            self._post(LaunchFailed(self.number, message, started_at, may_help_to_retry=True))
+            raise
+
+    async def _live_from(self, started_at: str) -> None:
         try:
             sandbox = await self._launch()
         except CasemateError as error:
@@ -190,13 +203,17 @@ class Instance:
             self.terminate()
         if self._kill_wanted:
             self.kill()
+        ended = False
         try:
             status = await sandbox.wait()
+            ended = True
             control.finish()
             await pump.drained(_LAST_OUTPUT_SECONDS)
             await asyncio.gather(*self._orders)
             return status
         finally:
+            if not ended:
+                self.kill()
             self._sandbox = None
             deadline.cancel()
             self._stop_probing()
@@ -223,6 +240,9 @@ class Instance:
                 self._post(RetiringAnnounced(self.number))
 
     def _readiness(self, ready: bool, message: str) -> None:  # noqa: FBT001  # the probes' callback
+        if ready and not self._settled and self._sandbox is not None:
+            self._settled = True
+            self._order(self._sandbox.settle())
         self._post(ReadinessChanged(self.number, ready, message))
 
     def _dead(self, message: str) -> None:
