@@ -138,7 +138,7 @@ def test_many_late_calls_leave_the_server_whole(stuck):
             statuses.append(stuck.call("POST", body=b"spin()").status)
         except ConnectionError:
             # The process ended before it could write: past the deadline the gateway says 408 itself
-            # (tests/unit/gateway/test_exchange.py). A reset before the deadline would be a loss.
+            # (tests/unit/gateway/test_lanes.py). A reset before the deadline would be a loss.
             statuses.append(408 if time.monotonic() - began >= 0.5 else "lost")
 
     began = time.monotonic()
