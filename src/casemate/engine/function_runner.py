@@ -7,7 +7,7 @@ which is told when something changed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,8 @@ from casemate.node.observe_posture import observe_posture
 from casemate.node.pod_worker import WorkerStatus
 from casemate.node.posture import posture_differences
 from casemate.node.worker_events import Phase
+
+_UNLIMITED = 1 << 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class FunctionRunner:
             "summary": (
                 f"{len(observed.processes)} processes, {threads} threads, "
                 f"{len(observed.mounts)} mounts, uid {observed.uid_map[1]} on the host, "
-                f"limits {observed.cgroup_limits or 'by rlimits'}"
+                f"limits {_bounded(observed.cgroup_limits) or 'by rlimits and polling'}"
             ),
         }
 
@@ -168,3 +170,8 @@ class FunctionRunner:
         if running.wanted == plan.revision:
             running.trouble = None if outcome.replaced else outcome
         self._notify()
+
+
+def _bounded(limits: Mapping[str, int]) -> str:
+    """Write the limits that bind; a cgroup without one shows a number near 2**63."""
+    return ", ".join(f"{name} {value}" for name, value in limits.items() if value < _UNLIMITED)

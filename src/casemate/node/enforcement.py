@@ -23,7 +23,7 @@ _CONTROLLER = {Resource.CPU: "cpu", Resource.MEMORY: "memory", Resource.PROCESSE
 _CONSEQUENCE = {
     Resource.CPU: "no CPU limit; a busy Function competes with its neighbours as any process does",
     Resource.MEMORY: "memory is measured every 0.1 s and the Function killed above its limit; "
-    "a process is stopped at once only at twice the limit",
+    "a process is stopped at once only 1.5 GiB above it",
     Resource.PROCESSES: "processes are counted by RLIMIT_NPROC of the sandbox's user namespace",
 }
 
