@@ -9,16 +9,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import casemate
-from casemate.api.catalogue import Language, Runtime
 from casemate.api.effective import timeout_seconds
 from casemate.api.function import Function, FunctionRevision
-from casemate.api.paths import RUNTIME_DIR
 from casemate.api.workload import PodTemplate
 from casemate.controller.reconciler import MadeRevision, Progress
 from casemate.engine.host_users import HostUsers
@@ -35,10 +31,11 @@ from casemate.node.probes import ProbeRules
 from casemate.node.registry_access import RegistryConfig
 from casemate.node.resolve import Resolver
 from casemate.node.root_view import Interpreter, ReadOnlyMount, RootView
+from casemate.node.runtime_server import ensure_runtime_server
 from casemate.node.sandbox_plan import plan_sandbox
 from casemate.node.sandbox_steps import HostPath
 from casemate.node.source_trees import SourceTree, ensure_source_tree
-from casemate.node.store import Kind, Store
+from casemate.node.store import Store
 from casemate.node.tools import PackageTools
 from casemate.render.hardening import harden
 from casemate.render.pod_template import render_pod_template
@@ -49,7 +46,6 @@ from casemate.sources.lockfile import Dependencies, parse_dependencies
 
 # Kyma's name for the Secret with a private registry's .npmrc or pip.conf.
 REGISTRY_SECRET = "serverless-package-registry-config"  # noqa: S105  # a name, not a secret
-_RUNTIMES = Path(casemate.__file__).parent / "runtimes"
 _NAME_DIGITS = 10
 
 
@@ -109,7 +105,8 @@ class LocalRevisions:
         interpreter = self._interpreters.ensure(runtime.name, say)
         base = self._layers.ensure_base_layer(interpreter)
         layer = self._layer(function, dependencies, interpreter, say)
-        return _Parts(source, interpreter, self._server(runtime), base, layer)
+        server = ensure_runtime_server(self._store, interpreter)
+        return _Parts(source, interpreter, server, base, layer)
 
     def _layer(
         self,
@@ -126,20 +123,6 @@ class LocalRevisions:
         lock = self._resolver.resolve(dependencies, interpreter, registry=registry)
         say("building the dependency layer")
         return self._layers.ensure(lock, interpreter, registry=registry)
-
-    def _server(self, runtime: Runtime) -> ReadOnlyMount:
-        """Put our server's code into the store, where it is sealed and named by what it is."""
-        origin = _RUNTIMES / ("python" if runtime.language is Language.PYTHON else "nodejs")
-
-        def build(tree: Path) -> None:
-            shutil.copytree(
-                origin,
-                tree,
-                dirs_exist_ok=True,
-                ignore=shutil.ignore_patterns("__pycache__", "base*", "node_modules"),
-            )
-
-        return ReadOnlyMount(str(self._store.put(Kind.ROOT, build).path), RUNTIME_DIR)
 
     def _plan(self, function: Function, parts: _Parts) -> MadeRevision:
         policy = render_policy(
