@@ -6,16 +6,23 @@ import asyncio
 import os
 import platform
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from casemate.api.catalogue import RUNTIMES
 from casemate.errors import CasemateError
 from casemate.node.interpreters import Interpreters
 from casemate.node.launch import Launcher
+from casemate.node.root_view import ReadOnlyMount, RootView, Symlink
 from casemate.node.store import Store
+from casemate.node.tool_sandbox import ToolRun, run_tool
 from casemate.settings import Settings
 
 OK, DEGRADED, MISSING = "ok", "degraded", "missing"
 _OLDEST_KERNEL = (5, 12)
+_NAMESPACES_REMEDY = (
+    "sysctl -w kernel.unprivileged_userns_clone=1 (Debian), "
+    "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu), or run as root"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +62,31 @@ def _kernel() -> Check:
     return Check("kernel", MISSING, detail, "run on Linux 5.12 or newer")
 
 
+def _namespaces(bwrap: str) -> Check:
+    """Start one program in namespaces of its own: the only proof that this machine allows it."""
+    links = tuple(
+        Symlink(f"usr/{name}", f"/{name}") for name in ("bin", "lib", "lib64") if _is_merged(name)
+    )
+    root = RootView(mounts=(ReadOnlyMount("/usr", "/usr"),), symlinks=links)
+    try:
+        result = run_tool(ToolRun(("/usr/bin/true",), root, timeout_seconds=10))
+    except CasemateError as error:
+        return Check("sandbox", MISSING, error.message, error.hint or _NAMESPACES_REMEDY)
+    if result.code != 0:
+        words = (result.stderr.strip().splitlines() or ["no message"])[-1]
+        return Check("sandbox", MISSING, f"bwrap: {words}", _NAMESPACES_REMEDY)
+    return Check("sandbox", OK, f"started one with {bwrap}")
+
+
+def _is_merged(name: str) -> bool:
+    return Path(f"/{name}").is_symlink()
+
+
 def _sandbox(launcher: Launcher) -> list[Check]:
     enforcement = launcher.enforcement
     versions = " and ".join(enforcement.cgroup_versions) or "none writable"
     checks = [
-        Check("sandbox", OK, f"bwrap {launcher.bwrap.path}"),
+        _namespaces(launcher.bwrap.path),
         Check("control groups", OK if enforcement.bounded else DEGRADED, versions),
     ]
     gaps = {gap.resource: gap for gap in enforcement.gaps()}
