@@ -36,8 +36,13 @@ CONTAINER_NAME = "function"
 HEALTH_PATH = "/healthz"
 # The runtime drains for `drain_seconds`; the kubelet waits a little longer before it kills.
 KILL_MARGIN_SECONDS = 5
-# The heap's share of the memory limit; the rest is for buffers, code and the stack.
-NODE_HEAP_SHARE = 0.75
+# Evidence for each stands in runtimes/nodejs/flags.json; a test holds the two together.
+# The heap's share of the memory limit; the rest is for buffers, code and the watching thread.
+NODE_HEAP_PERCENT = 65
+NODE_LEAST_HEAP_MIB = 32
+# ATTACK: without the second, user code that signals its own process opens a debugger's port.
+# tests/unit/render/test_node_flags.py
+NODE_FLAGS = ("--max-semi-space-size=4", "--disable-sigusr1")
 _MEBIBYTE = 1024 * 1024
 
 
@@ -91,8 +96,9 @@ def render_command(function: Function, memory_limit: str) -> tuple[str, ...]:
     if function.runtime.language is Language.PYTHON:
         # -I and -S: neither the environment nor site-packages decide what is imported.
         return (interpreter, "-I", "-S", f"{RUNTIME_DIR}/server.py")
-    heap = max(1, int(size_bytes(memory_limit) * NODE_HEAP_SHARE) // _MEBIBYTE)
-    return (interpreter, f"--max-old-space-size={heap}", f"{RUNTIME_DIR}/server.mjs")
+    share = size_bytes(memory_limit) * NODE_HEAP_PERCENT // 100 // _MEBIBYTE
+    heap = f"--max-old-space-size={max(NODE_LEAST_HEAP_MIB, share)}"
+    return (interpreter, *NODE_FLAGS, heap, f"{RUNTIME_DIR}/server.mjs")
 
 
 def _probe(*, period_seconds: int, timeout_seconds: int, failure_threshold: int) -> Probe:

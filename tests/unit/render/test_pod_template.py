@@ -24,7 +24,16 @@ def environment(function, policy=None) -> dict[str, str | None]:
     ("runtime", "command"),
     [
         ("python312", ("python3", "-I", "-S", "/opt/casemate/runtime/server.py")),
-        ("nodejs24", ("node", "--max-old-space-size=768", "/opt/casemate/runtime/server.mjs")),
+        (
+            "nodejs24",
+            (
+                "node",
+                "--max-semi-space-size=4",
+                "--disable-sigusr1",
+                "--max-old-space-size=665",
+                "/opt/casemate/runtime/server.mjs",
+            ),
+        ),
     ],
 )
 def test_the_command_is_the_runtime_server(runtime, command):
