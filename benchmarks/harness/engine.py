@@ -24,7 +24,12 @@ CASEMATE = str(Path(sys.executable).with_name("casemate"))
 class RunningEngine:
     """Use it in a `with` block."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *paths: Path, names: tuple[str, ...] = ("hello-python", "hello-node")
+    ) -> None:
+        """Run `paths`, or the two hello examples; `names` are the Functions to wait for."""
+        self._paths = paths or tuple(EXAMPLES / name for name in names)
+        self._names = names
         self._folder = Path(tempfile.mkdtemp(prefix="casemate-bench-"))
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "casemate"
         self.state = cache / "test-state"
@@ -36,14 +41,13 @@ class RunningEngine:
         }
 
     def __enter__(self) -> Self:
-        """Start it on the hello examples and wait until both serve."""
-        names = ("hello-python", "hello-node")
+        """Start it and wait until every Function serves."""
         self._process = subprocess.Popen(
-            [CASEMATE, "run", "--port", "0", "-q", *(str(EXAMPLES / name) for name in names)],
+            [CASEMATE, "run", "--port", "0", "-q", *map(str, self._paths)],
             env=self.environment,
         )
         deadline = time.monotonic() + 90
-        while not all(self._ready(name) for name in names):
+        while not all(self._ready(name) for name in self._names):
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise SystemExit("the engine did not start")
             time.sleep(0.1)
