@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from casemate.api.function import Function
-from casemate.api.function_policy import FunctionPolicy, selects
+from casemate.api.function_policy import FunctionPolicy
 from casemate.api.presets import PRESETS, Preset
 from casemate.api.serverless import Serverless
 from casemate.api.workload import WireModel
 from casemate.errors import Unsupported
 from casemate.render.function import render_objects
 from casemate.render.policy import RenderPolicy
+from casemate.security.relaxations import relaxation_policy
 from casemate.sources.inline import inline_source
 from casemate.sources.lockfile import parse_dependencies
 
@@ -51,21 +52,20 @@ def render_policy(
     source = inline_source(inline.source, inline.dependencies, runtime=function.runtime)
     dependencies = parse_dependencies(inline.dependencies, function.runtime.language)
     spec = serverless.spec if serverless is not None else None
-    relaxed = {
-        field
-        for policy in policies
-        if selects(policy.spec.namespaces, function.ref.namespace, namespace_labels or {})
-        for relaxation in policy.spec.relaxations
-        if relaxation.functions is None or function.ref.name in relaxation.functions
-        for field in relaxation.fields
-    }
+    relaxations = relaxation_policy(
+        spec.security.relaxations if spec else "deny",
+        [policy.spec for policy in policies],
+        function=function.ref.name,
+        namespace=function.ref.namespace,
+        namespace_labels=namespace_labels or {},
+    )
     return RenderPolicy(
         runtime_image=runtime_image(function.spec.runtime, UNKNOWN_DIGEST),
         source_digest=source.digest,
         source_files=tuple(source.files),
         layer_digest=UNKNOWN_DIGEST if dependencies is not None else None,
-        allowed_relaxations=frozenset(relaxed),
-        allow_every_relaxation=bool(spec and spec.security.relaxations == "warn"),
+        allowed_relaxations=relaxations.allowed_fields,
+        allow_every_relaxation=relaxations.allow_every_relaxation,
         presets=_presets(serverless),
         default_preset=(spec and spec.default_runtime_pod_preset) or "L",
         timeout_seconds=int((spec and spec.function_timeout_sec) or 180),
