@@ -99,7 +99,8 @@ def parse_requirements(text: str) -> Dependencies:
         requirement.name = canonicalize_name(requirement.name)
         lines.append(str(requirement))
         if given:
-            hashes[requirement.name] = given
+            # One package may stand on several lines, told apart by their markers.
+            hashes[requirement.name] = hashes.get(requirement.name, frozenset()) | given
     if len(lines) > MOST_DEPENDENCIES:
         violations.append(Violation("requirements.txt", f"has more than {MOST_DEPENDENCIES} lines"))
     if violations:
