@@ -100,7 +100,7 @@ def seal(root: Path, limits: TreeLimits | None = None) -> TreeSize:
 
 def _seal_one(name: str, path: Path, status: os.stat_result, owner: tuple[int, int]) -> None:
     if stat.S_ISLNK(status.st_mode):
-        # ATTACK: a link to /etc/shadow or to a sibling's files is followed where it is mounted.
+        # ATTACK: a link that climbs out reaches a sibling's files wherever a host tool follows it.
         # tests/unit/node/test_trees.py::test_a_link_out_of_the_tree_is_refused
         if not points_inside(name, str(path.readlink())):
             raise UnsafeTree(f"link {name!r} points out of the tree")
