@@ -128,7 +128,7 @@ def _configure(place: Path, suite: str, *, allow_stale: bool) -> None:
         "Acquire::Retries": "2",
         # ATTACK: a mirror that replays an old suite hides security fixes; machines where the
         # administrator switched the check off do not switch it off for us.
-        # tests/unit/node/test_debian_rootfs.py::test_an_expired_suite_is_refused
+        # tests/unit/node/test_debian_rootfs.py::test_the_age_of_a_suite_is_checked_unless_allowed
         "Acquire::Check-Valid-Until": strict,
         "Acquire::Check-Date": strict,
         # The system's own user for downloads cannot enter our directories.
