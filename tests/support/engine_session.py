@@ -95,20 +95,23 @@ class EngineSession:
         ref = FunctionRef("default", name)
         return self._on_loop(lambda: self.engine.grant(ref, 60, "user:test").token)
 
-    def describe(self, name: str) -> dict[str, Any]:
+    def describe(self, name: str, namespace: str = "default") -> dict[str, Any]:
         """Return what readers see of a Function."""
-        return self._on_loop(lambda: self.engine.describe(FunctionRef("default", name)))
+        return self._on_loop(lambda: self.engine.describe(FunctionRef(namespace, name)))
 
-    def condition(self, name: str, kind: str) -> dict[str, Any]:
+    def condition(self, name: str, kind: str, namespace: str = "default") -> dict[str, Any]:
         """Return one condition, or an empty one."""
-        found = self.describe(name)["status"].get("conditions", ())
+        found = self.describe(name, namespace)["status"].get("conditions", ())
         return next((one for one in found if one["type"] == kind), {"status": "", "reason": ""})
 
-    def wait_condition(self, name: str, kind: str, status: str, seconds: float = 60) -> dict:
+    def wait_condition(
+        self, name: str, kind: str, status: str, seconds: float = 60, namespace: str = "default"
+    ) -> dict:
         """Wait until a condition has this status."""
         deadline = time.monotonic() + seconds
-        while (found := self.condition(name, kind))["status"] != status:
-            assert time.monotonic() < deadline, json.dumps(self.describe(name)["status"], indent=1)
+        while (found := self.condition(name, kind, namespace))["status"] != status:
+            seen = self.describe(name, namespace)["status"]
+            assert time.monotonic() < deadline, json.dumps(seen, indent=1)
             time.sleep(0.02)
         return found
 

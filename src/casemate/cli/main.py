@@ -22,6 +22,7 @@ COMMANDS = {
     "init": ("init", "Start a Function in a new folder."),
     "render": ("render", "Print the Kubernetes objects of a Function."),
     "evaluate": ("evaluate", "Check manifests against the Pod Security Standards."),
+    "image": ("image", "Bring images to this machine, for custom runtimes."),
     "doctor": ("doctor", "Say what this machine can enforce, and how to get the rest."),
     "completion": ("completion", "Print the completion script of a shell."),
     "version": ("version", "Print the version."),

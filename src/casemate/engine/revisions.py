@@ -17,6 +17,7 @@ from casemate.api.effective import timeout_seconds
 from casemate.api.function import Function, FunctionRevision
 from casemate.api.workload import PodTemplate
 from casemate.controller.reconciler import MadeRevision, Progress
+from casemate.engine.custom_images import CustomImages
 from casemate.engine.host_users import HostUsers
 from casemate.engine.objects import ObjectStore
 from casemate.engine.references import resolved_environment, secret_volume
@@ -72,6 +73,7 @@ class LocalRevisions:
         self._users = HostUsers()
         self._store = Store(settings.state_dir)
         self._interpreters = Interpreters(settings, self._store)
+        self._images = CustomImages(self._store, objects)
         tools = PackageTools(settings.cache_dir, lambda: self._interpreters.ensure("nodejs24").root)
         self._resolver = Resolver(tools, settings.state_dir / "locks-resolved")
         self._layers = Layers(self._store, tools)
@@ -102,7 +104,12 @@ class LocalRevisions:
         )
         dependencies = parse_dependencies(inline.dependencies, runtime.language)
         source = ensure_source_tree(self._store, files)
-        interpreter = self._interpreters.ensure(runtime.name, say)
+        image = function.spec.runtime_image_override
+        interpreter = (
+            self._interpreters.ensure(runtime.name, say)
+            if image is None
+            else self._images.interpreter(function, image)
+        )
         base = self._layers.ensure_base_layer(interpreter)
         layer = self._layer(function, dependencies, interpreter, say)
         server = ensure_runtime_server(self._store, interpreter)
