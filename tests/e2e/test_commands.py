@@ -182,6 +182,13 @@ def test_evaluate_answers_json_and_an_exit_number(shell):
     assert (refused.returncode, unreadable.returncode, allowed.returncode) == (1, 2, 0)
 
 
+def test_evaluate_names_the_function_that_was_written(shell):
+    done = shell.run("evaluate", "-f", str(EXAMPLES / "hello-python"), "-o", "json")
+
+    (answer,) = json.loads(done.stdout)
+    assert (answer["kind"], answer["name"]) == ("Function", "hello-python")
+
+
 def test_render_never_prints_source(shell):
     done = shell.run("render", "-f", str(EXAMPLES))
 

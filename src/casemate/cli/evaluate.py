@@ -12,9 +12,8 @@ import click
 from casemate.api.documents import read_documents
 from casemate.api.violations import Violation
 from casemate.cli.output import output_option, print_document, print_table
-from casemate.engine.evaluation import with_functions_rendered
+from casemate.engine.evaluation import evaluate_manifests
 from casemate.engine.manifest_files import read_paths
-from casemate.security.pss.evaluate import evaluate_documents
 
 VIOLATIONS, UNREADABLE = 1, 2
 
@@ -42,7 +41,7 @@ def command(
     """
     unreadable: list[Violation] = []
     documents = list(_documents([*files, *more], unreadable))
-    answers = evaluate_documents(with_functions_rendered(documents), level, version)
+    answers = evaluate_manifests(documents, level, version)
     if output == "table":
         _print_answers(answers)
     else:

@@ -34,6 +34,16 @@ class Evaluation:
         """Tell whether no rule is broken."""
         return not self.violations
 
+    def wire(self, file: str) -> dict[str, object]:
+        """Answer `{file, kind, name, allowed, violations: [{rule, reason, detail}]}`."""
+        return {
+            "file": file,
+            "kind": self.kind,
+            "name": self.name,
+            "allowed": self.allowed,
+            "violations": [violation.wire() for violation in self.violations],
+        }
+
 
 def evaluate_pod(pod: object, level: Level, version: PolicyVersion) -> tuple[Violation, ...]:
     """Judge a Pod or Pod template: an object with `metadata` and `spec`."""
@@ -57,22 +67,15 @@ def evaluate_documents(
 ) -> list[dict[str, object]]:
     """Judge every object of `(file, document)` pairs; lists are taken apart, empty ones left out.
 
-    Answers `{file, kind, name, allowed, violations: [{rule, reason, detail}]}` per object, in
-    order. Raises UnknownPolicy for a level or version that does not exist.
+    Answers as `Evaluation.wire` does, per object, in order. Raises UnknownPolicy for a level or
+    version that does not exist.
     """
-    wanted_level, wanted_version = parse_level(level), parse_version(version)
-    answers: list[dict[str, object]] = []
-    for file, document in documents:
-        for item in () if document is None else flatten(document):
-            evaluation = evaluate_object(item, wanted_level, wanted_version)
-            answers.append({
-                "file": file,
-                "kind": evaluation.kind,
-                "name": evaluation.name,
-                "allowed": evaluation.allowed,
-                "violations": [violation.wire() for violation in evaluation.violations],
-            })  # fmt: skip
-    return answers
+    wanted = parse_level(level), parse_version(version)
+    return [
+        evaluate_object(item, *wanted).wire(file)
+        for file, document in documents
+        for item in (() if document is None else flatten(document))
+    ]
 
 
 def _violations(extracted: Extracted, level: Level, version: PolicyVersion) -> list[Violation]:
