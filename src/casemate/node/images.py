@@ -8,6 +8,7 @@ our contract puts there (/app, /opt/casemate) never comes from an image. Nothing
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,10 @@ from casemate.node.store import Kind, Store, StoredTree
 
 # In this order; a directory of an image that is not named here is not seen.
 SYSTEM_DIRECTORIES = ("bin", "etc", "lib", "lib32", "lib64", "libx32", "sbin", "usr", "var")
-# Readable by everyone once sealed, and of no use in a sandbox.
-_LEFT_OUT = ("etc/shadow", "etc/shadow-", "etc/gshadow", "etc/gshadow-", "etc/sudoers")
+# Of /etc. Readable by everyone once sealed, and of no use in a sandbox.
+_LEFT_OUT = ("shadow", "shadow-", "gshadow", "gshadow-", "sudoers")
+# Of /etc. Made empty, as every container engine does, so that something can be mounted on them.
+_MOUNT_POINTS = ("resolv.conf", "hosts")
 _ARCHITECTURES = {"x64": "amd64", "arm64": "arm64"}
 _MOST_LAYERS = 200
 _MOST_INDEXES = 3
@@ -83,8 +86,28 @@ def _unpack(blobs: ImageBlobs, content: _Content, tree: Path) -> None:
             found = apply_layer(blob, tree, budget)
         if found != diff_id:
             raise ImageRefused(f"layer {layer[:30]} unpacks to other bytes than its config says")
+    _prepare_etc(tree / "etc")
+
+
+def _prepare_etc(etc: Path) -> None:
+    # ATTACK: the image's /etc is a link to the host's, whose files would be removed or emptied.
+    # tests/unit/node/test_images.py::test_an_etc_that_leads_to_the_host_harms_nothing_there
+    if etc.is_symlink() or not etc.is_dir():
+        return
     for name in _LEFT_OUT:
-        (tree / name).unlink(missing_ok=True)
+        _remove(etc / name)
+    for name in _MOUNT_POINTS:
+        path = etc / name
+        if path.is_symlink() or not path.is_file():
+            _remove(path)
+            path.touch(mode=0o644)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _content(blobs: ImageBlobs, expected: str | None) -> _Content:

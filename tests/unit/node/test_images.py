@@ -53,6 +53,38 @@ def test_an_image_becomes_a_root_view_with_its_environment(store, tmp_path):
     assert found.environment == (("PATH", "/usr/bin"), ("LANG", "C.UTF-8"))
 
 
+def test_an_etc_that_leads_to_the_host_harms_nothing_there(store, tmp_path):
+    host = tmp_path / "host"
+    host.mkdir()
+    for name in ("shadow", "sudoers", "hosts"):
+        (host / name).write_text("x")
+
+    imported(store, tmp_path, a_layer(a_link("etc", str(host)), an_entry("usr/x")))
+
+    assert sorted(path.name for path in host.iterdir()) == ["hosts", "shadow", "sudoers"]
+    assert (host / "hosts").read_text() == "x"
+
+
+def test_passwords_of_an_image_are_left_out_whatever_they_are(store, tmp_path):
+    layer = a_layer(
+        an_entry("etc/shadow", b"root:x"), an_entry("etc/sudoers", None), an_entry("etc/os", b"1")
+    )
+
+    found = imported(store, tmp_path, layer)
+
+    assert not (found.path / "etc/shadow").exists()
+    assert not (found.path / "etc/sudoers").exists()
+    assert (found.path / "etc/os").read_bytes() == b"1"
+
+
+@pytest.mark.parametrize("entries", [(), (a_link("etc/resolv.conf", "../run/systemd/x"),)])
+def test_a_resolver_can_always_be_mounted_into_an_image(store, tmp_path, entries):
+    found = imported(store, tmp_path, a_layer(an_entry("etc/os", b"1"), *entries))
+
+    assert (found.path / "etc/resolv.conf").read_bytes() == b""
+    assert not (found.path / "etc/resolv.conf").is_symlink()
+
+
 @pytest.mark.parametrize("form", ["layout", "archive", "docker_archive"])
 def test_every_form_on_disk_gives_the_same_tree(store, tmp_path, form):
     image = ImageOnDisk([a_layer(an_entry("usr/x", b"1"))])
