@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +20,19 @@ HANDLER = """
 import os, sys
 
 def main(event, context):
-    return {"marker": os.path.exists("/etc/marker"), "version": sys.version.split()[0]}
+    return {
+        "marker": os.path.exists("/etc/marker"),
+        "version": sys.version.split()[0],
+        "environment": dict(os.environ),
+    }
 """
+# What an image may say, and a Function must not hear: the first two run code, the third redirects.
+IMAGE_ENVIRONMENT = {
+    "LD_PRELOAD": "/usr/lib/evil.so",
+    "PYTHONSTARTUP": "/usr/lib/evil.py",
+    "SSL_CERT_FILE": "/usr/lib/evil.pem",
+    "GREETING": "from the image",
+}
 UNKNOWN = "sha256:" + "0" * 64
 POLICY = {
     "apiVersion": "casemate.dev/v1alpha1",
@@ -48,7 +60,8 @@ def image_of(tree: Path) -> ImageOnDisk:
         for name in ("bin", "lib", "lib64")
         if (tree / "usr" / name).is_dir()
     ]
-    return ImageOnDisk([a_layer(*entries)], environment=["PATH=/usr/bin"])
+    environment = [f"{name}={value}" for name, value in IMAGE_ENVIRONMENT.items()]
+    return ImageOnDisk([a_layer(*entries)], environment=["PATH=/usr/bin", *environment])
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +77,8 @@ def digest(tmp_path_factory) -> str:
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory, digest) -> Iterator[EngineSession]:
     image = f"reg.example/team/python@{digest}"
-    custom = a_function("custom", "python313", HANDLER, runtimeImageOverride=image)
+    own = {"env": [{"name": "GREETING", "value": "from the manifest"}]}
+    custom = a_function("custom", "python313", HANDLER, runtimeImageOverride=image, **own)
     with EngineSession(tmp_path_factory.mktemp("engine"), [custom]) as session:
         yield session
 
@@ -81,6 +95,14 @@ def test_a_function_runs_in_the_image_that_it_names(engine):
     assert status == 200
     assert b'"marker": true' in body
     assert engine.posture("custom")["differences"] == []
+
+
+def test_no_variable_of_the_image_reaches_the_function(engine):
+    _, body = engine.call("custom")
+
+    seen = json.loads(body)["environment"]
+    assert seen["GREETING"] == "from the manifest"
+    assert set(seen) & set(IMAGE_ENVIRONMENT) == {"GREETING"}
 
 
 @pytest.mark.parametrize(
