@@ -1,0 +1,178 @@
+"""The store: reads from memory, writes through SQLite, events to watchers.
+
+Acknowledged means durable: a write is answered, visible and told only after its commit, in the
+order of its resourceVersion. The counter of revisions is one for all kinds, is stored with each
+batch, and never comes from a clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from bisect import bisect_left, insort
+from collections.abc import Collection
+from pathlib import Path
+from typing import Self
+
+from casemate.apiserver.resource import GroupResource, Tree
+from casemate.apiserver.store.history import History, Subscription
+from casemate.apiserver.store.objects import (
+    EventType,
+    ObjectKey,
+    Snapshot,
+    StoredObject,
+    StoreEvent,
+)
+from casemate.apiserver.store.writer import (
+    KeyTaken,
+    Stale,
+    StoreBroken,
+    StoreFull,
+    Write,
+    Writer,
+    WriterState,
+)
+
+SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS objects (
+  grp TEXT NOT NULL, plural TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
+  uid TEXT NOT NULL, revision INTEGER NOT NULL, body BLOB NOT NULL,
+  PRIMARY KEY (grp, plural, namespace, name)
+) WITHOUT ROWID;
+"""
+
+
+class Store:
+    """All objects of one engine. Every method is called on the loop's thread."""
+
+    def __init__(self, state: WriterState) -> None:
+        """Made by `open`."""
+        self._objects = dict(state.current)
+        self._sorted: dict[GroupResource, list[ObjectKey]] = {}
+        for key in sorted(self._objects):
+            self._sorted.setdefault(key.group_resource, []).append(key)
+        self.revision = state.revision
+        self._history = History(state.revision)
+        self._writer = Writer(state, _save, self._committed)
+
+    @classmethod
+    async def open(
+        cls, path: Path | None, *, encrypt: Collection[GroupResource] = (), keys: object = None
+    ) -> Self:
+        """Open or create; None keeps everything in memory. Raises StoreBroken."""
+        del encrypt, keys
+        return cls(await asyncio.to_thread(_open, path))
+
+    def get(self, key: ObjectKey) -> StoredObject | None:
+        """Return one object."""
+        return self._objects.get(key)
+
+    def list(self, group_resource: GroupResource, namespace: str | None = None) -> Snapshot:
+        """Return the objects of a resource, of one namespace or all."""
+        keys = self._sorted.get(group_resource, [])
+        if namespace is not None:
+            start = bisect_left(keys, ObjectKey(*group_resource, namespace, ""))
+            end = bisect_left(keys, ObjectKey(*group_resource, namespace + "\0", ""))
+            keys = keys[start:end]
+        return Snapshot(tuple(self._objects[key] for key in keys), self.revision)
+
+    async def create(self, key: ObjectKey, tree: Tree) -> StoredObject:
+        """Store a new object. Raises KeyTaken, StoreFull, StoreBroken."""
+        return await self._submit(key, tree, 0, delete=False)
+
+    async def replace(self, key: ObjectKey, tree: Tree, *, expected: int) -> StoredObject:
+        """Replace the object of that revision. Raises Stale, StoreFull, StoreBroken."""
+        return await self._submit(key, tree, expected, delete=False)
+
+    async def delete(
+        self, key: ObjectKey, *, expected: int, tree: Tree | None = None
+    ) -> StoredObject:
+        """Delete the object of that revision; returns its last state, with a new revision."""
+        return await self._submit(key, tree, expected, delete=True)
+
+    def watch(
+        self, group_resource: GroupResource, namespace: str | None, since: int | None
+    ) -> Subscription:
+        """Follow a resource from after `since`, None: from now. Raises Compacted."""
+        return self._history.watch(group_resource, namespace, since)
+
+    async def close(self) -> None:
+        """Write what is queued and end every watch."""
+        self._history.close()
+        await self._writer.close()
+
+    async def _submit(
+        self, key: ObjectKey, tree: Tree | None, expected: int, *, delete: bool
+    ) -> StoredObject:
+        answer: asyncio.Future[StoredObject] = asyncio.get_running_loop().create_future()
+        self._writer.submit(Write(key, tree, expected, delete, answer))
+        # A caller that is cancelled must not take back a write that is on its way.
+        return await asyncio.shield(answer)
+
+    def _committed(self, writes: list[Write]) -> None:
+        for write in writes:
+            if write.result is None:
+                continue
+            self.revision = write.result.resource_version
+            keys = self._sorted.setdefault(write.key.group_resource, [])
+            kind = EventType.MODIFIED
+            if write.delete:
+                kind = EventType.DELETED
+                del self._objects[write.key]
+                del keys[bisect_left(keys, write.key)]
+            else:
+                if write.key not in self._objects:
+                    kind = EventType.ADDED
+                    insort(keys, write.key)
+                self._objects[write.key] = write.result
+            self._history.append(StoreEvent(kind, write.result, write.previous))
+
+
+def _open(path: Path | None) -> WriterState:
+    try:
+        connection = sqlite3.connect(
+            path if path is not None else ":memory:", check_same_thread=False, isolation_level=None
+        )
+        if path is not None:
+            path.chmod(0o600)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(_SCHEMA)
+        connection.execute(
+            "INSERT OR IGNORE INTO meta VALUES ('schema', ?), ('revision', '1')",
+            (str(SCHEMA_VERSION),),
+        )
+        state = WriterState(connection, _revision(connection))
+        for group, plural, namespace, name, _uid, revision, body in connection.execute(
+            "SELECT * FROM objects"
+        ):
+            key = ObjectKey(group, plural, namespace, name)
+            metadata = json.loads(body)["metadata"]
+            state.current[key] = StoredObject.read(key, body, revision, metadata)
+    except (sqlite3.Error, OSError, ValueError) as error:
+        raise StoreBroken(f"the store cannot be opened: {error}") from error
+    return state
+
+
+def _revision(connection: sqlite3.Connection) -> int:
+    row = connection.execute("SELECT value FROM meta WHERE name = 'revision'").fetchone()
+    return int(row[0])
+
+
+def _save(connection: sqlite3.Connection, write: Write, stored: StoredObject) -> None:
+    key = write.key
+    if write.delete:
+        connection.execute(
+            "DELETE FROM objects WHERE grp = ? AND plural = ? AND namespace = ? AND name = ?", key
+        )
+        return
+    connection.execute(
+        "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (*key, stored.uid, stored.resource_version, stored.body),
+    )
+
+
+__all__ = ["KeyTaken", "Stale", "Store", "StoreBroken", "StoreFull"]
