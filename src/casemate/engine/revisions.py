@@ -29,7 +29,7 @@ from casemate.node.launch import Launcher
 from casemate.node.layers import Layer, Layers
 from casemate.node.plan_inputs import PlanInputs, VolumeContent
 from casemate.node.probes import ProbeRules
-from casemate.node.registry_access import RegistryConfig
+from casemate.node.registry_secret import RegistryConfig
 from casemate.node.resolve import Resolver
 from casemate.node.root_view import Interpreter, ReadOnlyMount, RootView
 from casemate.node.runtime_server import ensure_runtime_server
@@ -125,7 +125,8 @@ class LocalRevisions:
         if dependencies is None:
             return None
         secret = self._objects.secret(function.ref.namespace, REGISTRY_SECRET)
-        registry = RegistryConfig.from_secret(secret.values()) if secret else None
+        content = RegistryConfig.from_secret(secret.values()) if secret else None
+        registry = content.concerning(function.runtime.language) if content else None
         say("resolving dependencies")
         lock = self._resolver.resolve(dependencies, interpreter, registry=registry)
         say("building the dependency layer")

@@ -17,6 +17,10 @@ _NOT_FOUND = re.compile(
     r"there are no versions|no matching version|was not found|unsatisfiable",
     re.IGNORECASE,
 )
+_REFUSED = re.compile(
+    r"\bE40[13]\b|40[13] (Unauthorized|Forbidden)|Incorrect or missing password|"
+    r"valid authentication credentials|\bENEEDAUTH\b|\bEINVALIDAUTH\b|ERR_INVALID_AUTH"
+)
 _NO_WHEEL = re.compile(r"no (usable |matching )?wheels|only-binary|no-build", re.IGNORECASE)
 _NOISE = re.compile(r"^(npm (error|warn) ?(A complete log.*|code \w+)?|warning:.*|error: )")
 
@@ -46,6 +50,12 @@ class LockRefused(DependencyError):
 def from_tool(tool: str, stderr: str) -> DependencyError:
     """Turn the words of uv or npm into an error with a short, safe reason."""
     reason = safe_reason("\n".join(_NOISE.sub("", line) for line in stderr.splitlines()), 500)
+    if _REFUSED.search(stderr):
+        return DependencyError(
+            f"the package registry refused {tool}: {reason}",
+            hint="name the registry and its password in the Secret "
+            "serverless-package-registry-config of the Function's namespace",
+        )
     if _NETWORK.search(stderr) and not _NOT_FOUND.search(stderr):
         return RegistryUnreachable(
             f"{tool} could not reach the package registry: {reason}",

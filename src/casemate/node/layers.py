@@ -28,7 +28,7 @@ from casemate.node.trees import TreeLimits, UnsafeTree
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from casemate.node.registry_access import RegistryConfig
+    from casemate.node.registry_secret import RegistryConfig
     from casemate.node.root_view import Interpreter
     from casemate.node.tools import PackageTools
 
@@ -114,7 +114,11 @@ def layer_key(lock: Lock, interpreter: Interpreter) -> str:
     row = RUNTIMES[interpreter.runtime]
     # Packages without install scripts hold no code of one Node version; wheels are per version.
     version = row.version if lock.language is Language.PYTHON else "any"
-    words = (str(_LAYER_FORMAT), lock.language, version, machine_arch(), lock.digest)
+    words = [str(_LAYER_FORMAT), lock.language, version, machine_arch(), lock.digest]
+    if lock.language is Language.PYTHON and interpreter.is_foreign:
+        # ATTACK: an image's interpreter compiles the modules of its layer, and would leave its own
+        # code to every Function with this lock. tests/unit/node/test_layers.py
+        words.append(interpreter.digest)
     return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 

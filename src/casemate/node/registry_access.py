@@ -2,105 +2,66 @@
 
 Settings of the machine (proxy, index address, own certificates) pass on by name. Credentials pass
 only as files below the tool's home with mode 0600: never in arguments, never in a lock or layer.
-A Secret in Kyma's form holds `.npmrc` or `pip.conf`; uv reads no pip.conf, so it is translated.
+Where a Function has a registry Secret, the machine's own credentials stay away from that run.
 """
 
 from __future__ import annotations
 
-import configparser
-import hashlib
 import json
 import os
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from casemate.errors import InvalidInput
+from casemate.node.registry_secret import PipIndexes, RegistryConfig, npm_settings, pip_indexes
 from casemate.node.tool_sandbox import HOME
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 _UV_NAMES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
+_UV_DEFAULT_NAMES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
 _NPM_NAMES = ("NPM_CONFIG_REGISTRY", "npm_config_registry")
-_CREDENTIAL = re.compile(r"(?im)^.*(_auth|_password|token|username|password).*$")
-_LONGEST_FILE = 64 * 1024
-
-
-class InvalidRegistryConfig(InvalidInput):
-    """The Secret that names a private registry cannot be used."""
-
-    code = "InvalidRegistryConfig"
-
-
-@dataclass(frozen=True)
-class RegistryConfig:
-    """The content of a Function's registry Secret; never shown."""
-
-    npmrc: str = field(default="", repr=False)
-    pip_conf: str = field(default="", repr=False)
-
-    @property
-    def fingerprint(self) -> str:
-        """Return a digest of what is asked where, without the credentials."""
-        # A digest over a password could be guessed from; passwords are left out.
-        texts = f"{self.npmrc}\n{self.pip_conf}"
-        plain = _CREDENTIAL.sub("", re.sub(r"//[^/@\s]*@", "//", texts))
-        return hashlib.sha256(plain.encode()).hexdigest()
-
-    @classmethod
-    def from_secret(cls, data: Mapping[str, bytes]) -> RegistryConfig:
-        """Take `.npmrc` and `pip.conf` out of a Secret's decoded data."""
-        texts = {}
-        for name in (".npmrc", "pip.conf"):
-            content = data.get(name, b"")
-            try:
-                texts[name] = content.decode()
-            except UnicodeDecodeError as error:
-                raise InvalidRegistryConfig(f"{name} is not text") from error
-            if len(content) > _LONGEST_FILE or "\0" in texts[name]:
-                raise InvalidRegistryConfig(f"{name} is larger than 64 KiB or binary")
-        return cls(npmrc=texts[".npmrc"], pip_conf=texts["pip.conf"])
 
 
 @dataclass(frozen=True)
 class Access:
     """What one run of a tool gets."""
 
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     private_files: Mapping[str, bytes] = field(repr=False)
     read_only: tuple[tuple[Path, str], ...] = ()
 
 
 def uv_access(config: RegistryConfig | None = None) -> Access:
-    """Prepare uv's surroundings."""
-    files = {}
-    own = _first_file(
-        Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "uv/uv.toml",
-        Path("/etc/uv/uv.toml"),
-    )
-    toml = uv_config(config.pip_conf) if config and config.pip_conf else own
-    if toml:
-        files[".config/uv/uv.toml"] = toml
-    environment = _kept(_UV_NAMES)
-    if "PIP_INDEX_URL" in os.environ and not environment:
+    """Prepare uv's surroundings; raises InvalidRegistryConfig."""
+    indexes = pip_indexes(config.pip_conf) if config and config.pip_conf else None
+    if indexes is None:
+        toml, environment = _machines_uv_file(), _kept(_UV_NAMES)
+    else:
+        # ATTACK: the machine's other indexes would be asked first, and learn private names. Its
+        # default is asked last, for what the Secret's index does not have.
+        # tests/unit/node/test_registry_access.py
+        toml = uv_config(indexes)
+        environment = {} if indexes.default else _kept(_UV_DEFAULT_NAMES)
+    if "PIP_INDEX_URL" in os.environ and not environment and not (indexes and indexes.default):
         environment["UV_DEFAULT_INDEX"] = os.environ["PIP_INDEX_URL"]
-    # ATTACK: the machine's index settings would win over the file and send private names there.
-    if config and config.pip_conf:
-        environment = {}
     environment |= _kept(_PROXIES) | {"SSL_CERT_FILE": _BUNDLE, "UV_NO_PROGRESS": "1"}
+    files = {".config/uv/uv.toml": toml} if toml else {}
     return Access(environment, files, _certificates("SSL_CERT_FILE"))
 
 
 def npm_access(config: RegistryConfig | None = None) -> Access:
-    """Prepare npm's surroundings; a Secret's .npmrc is put after the machine's, so it wins."""
+    """Prepare npm's surroundings; raises InvalidRegistryConfig."""
     own = _first_file(Path(os.environ.get("NPM_CONFIG_USERCONFIG") or Path.home() / ".npmrc"))
-    text = own + (b"\n" + config.npmrc.encode() if config and config.npmrc else b"")
-    environment = {} if config and config.npmrc else _kept(_NPM_NAMES)
+    text, environment = own, _kept(_NPM_NAMES)
+    if config and config.npmrc:
+        lines = npm_settings(config.npmrc, credentials=True)
+        # The machine's addresses first, so that the Secret's win; of its passwords none.
+        machines = npm_settings(own.decode(errors="replace"), credentials=False)
+        text = "".join(f"{line}\n" for line in (*machines, *lines)).encode()
+        if any(line.startswith("registry=") for line in lines):
+            # A variable would win over the file.
+            environment = {}
     environment |= _kept(_PROXIES)
     environment |= {"NODE_EXTRA_CA_CERTS": _BUNDLE, "npm_config_userconfig": f"{HOME}/.npmrc"}
     environment |= {
@@ -114,27 +75,20 @@ def npm_access(config: RegistryConfig | None = None) -> Access:
     return Access(environment, {".npmrc": text}, _certificates("NODE_EXTRA_CA_CERTS"))
 
 
-def uv_config(pip_conf: str) -> bytes:
-    """Translate a pip.conf to uv's own file; raises InvalidRegistryConfig."""
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read_string(pip_conf)
-    except configparser.Error as error:
-        # The parser's own message quotes the line, which holds the password.
-        raise InvalidRegistryConfig("pip.conf cannot be read") from error.__class__("syntax")
-    section = parser["global"] if parser.has_section("global") else {}
-    default = section.get("index-url", "").split()
-    extra = section.get("extra-index-url", "").split()
-    for address in (*default, *extra):
-        if urlsplit(address).scheme not in {"http", "https"} or not urlsplit(address).hostname:
-            raise InvalidRegistryConfig("pip.conf names an index that is no http(s) address")
-    if not default and not extra:
-        raise InvalidRegistryConfig(
-            "pip.conf names no index", hint="set index-url or extra-index-url below [global]"
-        )
-    parts = [f"[[index]]\nurl = {json.dumps(address)}\n" for address in extra]
-    parts += [f"[[index]]\nurl = {json.dumps(url)}\ndefault = true\n" for url in default[:1]]
+def uv_config(indexes: PipIndexes) -> bytes:
+    """Write uv's own file, as it reads no pip.conf: extra indexes are asked first, as uv does."""
+    # A JSON string without control characters is a TOML string too.
+    rows = [(url, "") for url in indexes.extra]
+    rows += [(indexes.default, "default = true\n")] if indexes.default else []
+    parts = [
+        f"[[index]]\nurl = {json.dumps(url, ensure_ascii=False)}\n{more}" for url, more in rows
+    ]
     return "".join(parts).encode()
+
+
+def _machines_uv_file() -> bytes:
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return _first_file(home / "uv/uv.toml", Path("/etc/uv/uv.toml"))
 
 
 def _kept(names: tuple[str, ...]) -> dict[str, str]:

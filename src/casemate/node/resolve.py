@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import secrets
+import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +23,7 @@ from casemate.node.dependency_errors import DependencyError, LockRefused
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from casemate.node.registry_access import RegistryConfig
+    from casemate.node.registry_secret import RegistryConfig
     from casemate.node.root_view import Interpreter
     from casemate.node.tools import PackageTools
     from casemate.sources.lockfile import Dependencies
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
 _PYTHON_PIN = re.compile(r"(?m)^([A-Za-z0-9._-]+)==([^\s;\\]+)")
 _HASH = re.compile(r"--hash=(sha\d+:[0-9a-f]+)")
 _MOST_PACKAGES = 2000
+_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,10 @@ class Resolver:
         refresh: bool = False,
     ) -> Lock:
         """Return the lock; raises DependencyError, or RegistryUnreachable: wait and try again."""
-        remembered = self._directory / f"{_question(dependencies, interpreter, registry)}.lock"
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        asked_with = registry.fingerprint(self._key()) if registry else ""
+        question = _question(dependencies, interpreter, asked_with)
+        remembered = self._directory / f"{question}.lock"
         if remembered.is_file() and not refresh:
             return read_lock(remembered.read_text(), dependencies.language)
         if dependencies.language is Language.PYTHON:
@@ -83,11 +91,23 @@ class Resolver:
         else:
             text = self._tools.compile_package_lock(package_json(dependencies.text), registry)
         lock = read_lock(text, dependencies.language)
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = remembered.with_suffix(f".{id(lock)}")
         draft.write_text(lock.text)
         draft.rename(remembered)
         return lock
+
+    def _key(self) -> bytes:
+        """Return this installation's own random bytes; whoever comes first makes them."""
+        path = self._directory / "key"
+        with suppress(FileNotFoundError):
+            return path.read_bytes()
+        # Linked when it is whole, so that nobody reads half a key or makes a second one.
+        with tempfile.NamedTemporaryFile(dir=self._directory) as draft:
+            draft.write(secrets.token_bytes(_KEY_BYTES))
+            draft.flush()
+            with suppress(FileExistsError):
+                os.link(draft.name, path)
+        return path.read_bytes()
 
 
 def package_json(wishes: str) -> str:
@@ -117,13 +137,11 @@ def bind_hashes(text: str, dependencies: Dependencies) -> str:
     return "".join(blocks)
 
 
-def _question(
-    dependencies: Dependencies, interpreter: Interpreter, registry: RegistryConfig | None
-) -> str:
+def _question(dependencies: Dependencies, interpreter: Interpreter, asked_with: str) -> str:
     version = RUNTIMES[interpreter.runtime].version
     words = [dependencies.language, version, dependencies.digest]
     words += sorted(f"{k}={','.join(sorted(v))}" for k, v in dependencies.hashes.items())
-    words += [registry.fingerprint] if registry else []
+    words += [asked_with, interpreter.digest if interpreter.is_foreign else ""]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()
 
 

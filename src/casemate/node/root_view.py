@@ -80,3 +80,8 @@ class Interpreter:
     """Where it was found, for people: `pyenv`, `uv`, `path`, `debian trixie`, `npm`, `image`."""
     digest: str
     """`sha256:` over everything in the root view, so that a changed interpreter is a new one."""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Tell whether it came in an image: what it had a hand in may not be shared."""
+        return self.origin == "image"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +13,14 @@ from typing import TYPE_CHECKING
 from casemate.node.dependency_errors import RegistryUnreachable, from_tool
 from casemate.node.discovery import uv_program
 from casemate.node.node_view import PROGRAM, npm_directory
-from casemate.node.registry_access import RegistryConfig, npm_access, uv_access
+from casemate.node.registry_access import npm_access, uv_access
 from casemate.node.tool_sandbox import ToolResult, ToolRun, ToolTimeout, run_tool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from casemate.node.registry_access import Access
+    from casemate.node.registry_secret import RegistryConfig
     from casemate.node.root_view import Interpreter, RootView
 
 _UV = "/opt/uv"
@@ -92,32 +95,43 @@ class PackageTools:
         short = ".".join(python.version.split(".")[:2])
         argv = (f"{_UV}/uv", "pip", *words, "--python", python.executable)
         argv += ("--python-version", short, "--no-python-downloads", "--quiet")
-        program = Path(uv_program())
-        self._run(
-            "uv", argv, python.root, work, uv_access(registry), (program, f"{_UV}/uv"),
-            self.cache_dir / "uv",
-        )  # fmt: skip
+        program = (Path(uv_program()), f"{_UV}/uv")
+        # ATTACK: an image's interpreter runs beside uv and could write into the cache of others.
+        shared = registry is None and not python.is_foreign
+        with self._cache("uv", shared=shared) as cache:
+            done = self._run(argv, python.root, (work, cache), uv_access(registry), program)
+        _require("uv", done, registry)
 
     def _npm(self, words: list[str], work: Path, registry: RegistryConfig | None) -> None:
         argv = (PROGRAM, f"{_NPM}/bin/npm-cli.js", *words, "--ignore-scripts", "--no-audit")
-        self._run(
-            "npm", argv, self.npm_root(), work, npm_access(registry), (npm_directory(), _NPM),
-            self.cache_dir / "npm",
-        )  # fmt: skip
+        program, access = (npm_directory(), _NPM), npm_access(registry)
+        with self._cache("npm", shared=registry is None) as cache:
+            done = self._run(argv, self.npm_root(), (work, cache), access, program)
+        _require("npm", done, registry)
 
-    def _run(  # noqa: PLR0913, PLR0917  # private; the two callers above stand side by side
+    @contextmanager
+    def _cache(self, tool: str, *, shared: bool) -> Iterator[Path]:
+        # ATTACK: a cache knows what was fetched but not with whose password; a namespace without
+        # the right one would be served from it. tests/e2e/test_private_registry.py
+        if shared:
+            place = self.cache_dir / tool
+            place.mkdir(parents=True, exist_ok=True, mode=0o700)
+            yield place
+            return
+        with _work() as name:
+            yield Path(name)
+
+    def _run(
         self,
-        tool: str,
         argv: tuple[str, ...],
         root: RootView,
-        work: Path,
+        places: tuple[Path, Path],
         access: Access,
         program: tuple[Path, str],
-        cache: Path,
     ) -> ToolResult:
-        cache.mkdir(parents=True, exist_ok=True, mode=0o700)
+        work, cache = places
         try:
-            result = run_tool(
+            return run_tool(
                 ToolRun(
                     argv,
                     root,
@@ -132,9 +146,11 @@ class PackageTools:
             )
         except ToolTimeout as error:
             raise RegistryUnreachable(error.message) from error
-        if result.code != 0:
-            raise from_tool(tool, result.stderr)
-        return result
+
+
+def _require(tool: str, done: ToolResult, registry: RegistryConfig | None) -> None:
+    if done.code != 0:
+        raise from_tool(tool, registry.hide(done.stderr) if registry else done.stderr)
 
 
 def _work() -> tempfile.TemporaryDirectory[str]:
