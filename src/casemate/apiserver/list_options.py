@@ -15,7 +15,8 @@ from casemate.apiserver.selectors import (
 from casemate.apiserver.status_error import Cause, Subject, bad_request, invalid
 from casemate.apiserver.write_options import flag, whole_number
 
-_MATCHES = ("", "NotOlderThan", "Exact")
+EXACT, NOT_OLDER = "Exact", "NotOlderThan"
+_MOST_SHOWN = 64
 # As a watch without a wish: between these, so that many watchers do not end together.
 _LONGEST_WATCH_SECONDS = 12 * 3600
 
@@ -41,7 +42,7 @@ def list_options(resource: Resource, query: Mapping[str, str], *, watch: bool) -
     match = query.get("resourceVersionMatch", "")
     initial = flag(query, "sendInitialEvents") if "sendInitialEvents" in query else None
     version = whole_number(query, "resourceVersion")
-    causes = _causes(watch, match, initial, version)
+    causes = _watch_causes(query, match) if watch else _list_causes(query, match, version)
     if causes:
         raise invalid(Subject("meta.k8s.io", "ListOptions"), causes, kind="ListOptions")
     timeout = whole_number(query, "timeoutSeconds")
@@ -61,31 +62,50 @@ def list_options(resource: Resource, query: Mapping[str, str], *, watch: bool) -
     )
 
 
-def _causes(
-    watch: bool,
-    match: str,
-    initial: bool | None,
-    version: int | None,
-) -> list[Cause]:
+def _list_causes(query: Mapping[str, str], match: str, version: int | None) -> list[Cause]:
     causes = []
-    if match not in _MATCHES:
-        text = f'Unsupported value: "{match[:64]}": supported values: "Exact", "NotOlderThan"'
-        causes.append(Cause("FieldValueNotSupported", text, "resourceVersionMatch"))
-    elif watch and match and initial is None:
-        causes.append(_forbidden("resourceVersionMatch is forbidden for watch unless "
-                                 "sendInitialEvents is provided", "resourceVersionMatch"))  # fmt: skip
-    elif watch and initial is not None and match != "NotOlderThan":
-        causes.append(_forbidden("sendInitialEvents requires setting resourceVersionMatch to "
-                                 "NotOlderThan", "resourceVersionMatch"))  # fmt: skip
-    elif not watch and match and version is None:
-        causes.append(_forbidden("resourceVersionMatch is forbidden unless resourceVersion is "
-                                 "provided", "resourceVersionMatch"))  # fmt: skip
-    elif match == "Exact" and version == 0:
-        causes.append(_forbidden('resourceVersionMatch "Exact" is forbidden for resourceVersion '
-                                 '"0"', "resourceVersionMatch"))  # fmt: skip
-    if not watch and initial is not None:
+    if match and version is None:
+        causes.append(
+            _no_match("resourceVersionMatch is forbidden unless resourceVersion is provided")
+        )
+    if match and query.get("continue"):
+        causes.append(_no_match("resourceVersionMatch is forbidden when continue is provided"))
+    if match not in ("", EXACT, NOT_OLDER):
+        causes.append(_not_supported(match, (EXACT, NOT_OLDER, "")))
+    if match == EXACT and version == 0:
+        causes.append(
+            _no_match('resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
+        )
+    if "sendInitialEvents" in query:
         causes.append(_forbidden("sendInitialEvents is forbidden for list", "sendInitialEvents"))
     return causes
+
+
+def _watch_causes(query: Mapping[str, str], match: str) -> list[Cause]:
+    causes = []
+    initial = "sendInitialEvents" in query
+    if initial and match != NOT_OLDER:
+        causes.append(
+            _no_match(f"sendInitialEvents requires setting resourceVersionMatch to {NOT_OLDER}")
+        )
+    if match and not initial:
+        why = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+        causes.append(_no_match(why))
+    if match not in ("", NOT_OLDER):
+        causes.append(_not_supported(match, (NOT_OLDER,)))
+    if match and query.get("continue"):
+        causes.append(_no_match("resourceVersionMatch is forbidden when continue is provided"))
+    return causes
+
+
+def _no_match(why: str) -> Cause:
+    return _forbidden(why, "resourceVersionMatch")
+
+
+def _not_supported(match: str, supported: tuple[str, ...]) -> Cause:
+    listed = ", ".join(f'"{value}"' for value in supported)
+    text = f'Unsupported value: "{match[:_MOST_SHOWN]}": supported values: {listed}'
+    return Cause("FieldValueNotSupported", text, "resourceVersionMatch")
 
 
 def _forbidden(why: str, field: str) -> Cause:

@@ -11,7 +11,7 @@ import asyncio
 import json
 import sqlite3
 from bisect import bisect_left, insort
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -112,7 +112,7 @@ class Store:
         # A caller that is cancelled must not take back a write that is on its way.
         return await asyncio.shield(answer)
 
-    def _committed(self, writes: list[Write]) -> None:
+    def _committed(self, writes: Sequence[Write]) -> None:
         for write in writes:
             if write.result is None:
                 continue
