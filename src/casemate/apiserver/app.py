@@ -239,11 +239,13 @@ async def _send(reply: Reply, seen: Seen, method: str, receive: Receive, send: S
 async def _stream(reply: Reply, receive: Receive, send: Send) -> None:
     """Send parts as they come, until the end or until the caller has gone."""
     stream = reply.stream
+    if stream is None:
+        return
 
     async def copy() -> None:
         # An empty part sends the head: a watcher must know that its watch stands.
         await send({"type": "http.response.body", "body": b"", "more_body": True})
-        async for part in stream or ():
+        async for part in stream:
             await send({"type": "http.response.body", "body": part, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 

@@ -70,7 +70,7 @@ class GarbageCollector:
 
     def _note(self, kind: EventType, key: ObjectKey, uid: str, tree: Callable[[], Tree]) -> None:
         if kind is EventType.DELETED:
-            owners = [_uid for _uid in _owner_keys(tree(), self._resources, key)]
+            owners = list(_owner_keys(tree(), self._resources, key))
             self._owners.note(key, None)
             for dependent in self._owners.dependents(uid):
                 self._add(dependent)

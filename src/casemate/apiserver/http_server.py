@@ -99,7 +99,7 @@ class HttpServer:
     def __init__(self, app: App, host: str, port: int, tls: ssl.SSLContext) -> None:
         self._host, self._port = host, port
         config = uvicorn.Config(
-            app,  # type: ignore[arg-type]  # our scope is narrower than ASGI's
+            app,
             http=_Protocol,
             ws="none",
             lifespan="off",
@@ -126,7 +126,7 @@ class HttpServer:
                 f"the API cannot listen on {self._host}:{self._port}: {error.strerror}",
                 hint="is another engine running? choose another port: --api-port",
             ) from error
-        bound.setblocking(False)
+        bound.setblocking(False)  # noqa: FBT003  # takes it by position only
         self._sockets = [bound]
         self.address = bound.getsockname()[:2]
         self._server.config.load()

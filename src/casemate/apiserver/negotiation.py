@@ -23,6 +23,13 @@ class Form(StrEnum):
     YAML = "yaml"
 
 
+_FORMS = {
+    "Table": Form.TABLE,
+    "PartialObjectMetadata": Form.PARTIAL,
+    "PartialObjectMetadataList": Form.PARTIAL,
+}
+
+
 @dataclass(frozen=True, slots=True)
 class _Offer:
     media: str
@@ -53,11 +60,7 @@ def _form(offer: _Offer) -> Form | None:
         return Form.OBJECT
     if offer.parameters.get("g") != "meta.k8s.io" or offer.parameters.get("v") != "v1":
         return None
-    if wanted == "Table":
-        return Form.TABLE
-    if wanted in {"PartialObjectMetadata", "PartialObjectMetadataList"}:
-        return Form.PARTIAL
-    return None
+    return _FORMS.get(wanted)
 
 
 def _offers(accept: str) -> list[_Offer]:
