@@ -16,7 +16,15 @@ from pathlib import Path
 from casemate.node.registry_secret import PipIndexes, RegistryConfig, npm_settings, pip_indexes
 from casemate.node.tool_sandbox import HOME
 
-_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
+# A place of our own: an image's /etc may hold no such file, and may be read-only or a link.
+_BUNDLE = f"{HOME}/ca-certificates.crt"
+# Where Debian, Fedora, SUSE and Alpine keep it.
+_MACHINES_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
 _UV_NAMES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
 _UV_DEFAULT_NAMES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
@@ -45,9 +53,11 @@ def uv_access(config: RegistryConfig | None = None) -> Access:
         environment = {} if indexes.default else _kept(_UV_DEFAULT_NAMES)
     if "PIP_INDEX_URL" in os.environ and not environment and not (indexes and indexes.default):
         environment["UV_DEFAULT_INDEX"] = os.environ["PIP_INDEX_URL"]
-    environment |= _kept(_PROXIES) | {"SSL_CERT_FILE": _BUNDLE, "UV_NO_PROGRESS": "1"}
     files = {".config/uv/uv.toml": toml} if toml else {}
-    return Access(environment, files, _certificates("SSL_CERT_FILE"))
+    lent = _certificates("SSL_CERT_FILE")
+    environment |= _kept(_PROXIES) | {"UV_NO_PROGRESS": "1"}
+    environment |= {"SSL_CERT_FILE": _BUNDLE} if lent else {}
+    return Access(environment, files, lent)
 
 
 def npm_access(config: RegistryConfig | None = None) -> Access:
@@ -62,8 +72,9 @@ def npm_access(config: RegistryConfig | None = None) -> Access:
         if any(line.startswith("registry=") for line in lines):
             # A variable would win over the file.
             environment = {}
-    environment |= _kept(_PROXIES)
-    environment |= {"NODE_EXTRA_CA_CERTS": _BUNDLE, "npm_config_userconfig": f"{HOME}/.npmrc"}
+    lent = _certificates("NODE_EXTRA_CA_CERTS")
+    environment |= _kept(_PROXIES) | {"npm_config_userconfig": f"{HOME}/.npmrc"}
+    environment |= {"NODE_EXTRA_CA_CERTS": _BUNDLE} if lent else {}
     environment |= {
         f"npm_config_{name}": value
         for name, value in {
@@ -72,7 +83,7 @@ def npm_access(config: RegistryConfig | None = None) -> Access:
             "omit_lockfile_registry_resolved": "true", "logs_max": "0",
         }.items()
     }  # fmt: skip
-    return Access(environment, {".npmrc": text}, _certificates("NODE_EXTRA_CA_CERTS"))
+    return Access(environment, {".npmrc": text}, lent)
 
 
 def uv_config(indexes: PipIndexes) -> bytes:
@@ -106,5 +117,8 @@ def _first_file(*paths: Path) -> bytes:
 
 
 def _certificates(name: str) -> tuple[tuple[Path, str], ...]:
-    given = Path(os.environ.get(name) or _BUNDLE)
-    return ((given.resolve(), _BUNDLE),) if given.is_file() and given != Path(_BUNDLE) else ()
+    """Return the machine's bundle; without one both tools trust the roots that they bring."""
+    for place in (os.environ.get(name), *_MACHINES_BUNDLES):
+        if place and Path(place).is_file():
+            return ((Path(place).resolve(), _BUNDLE),)
+    return ()

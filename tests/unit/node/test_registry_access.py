@@ -6,6 +6,7 @@ import tomllib
 
 import pytest
 
+from casemate.node import registry_access
 from casemate.node.registry_access import npm_access, uv_access, uv_config
 from casemate.node.registry_secret import InvalidRegistryConfig, PipIndexes, RegistryConfig
 
@@ -136,12 +137,33 @@ def test_an_unusable_secret_is_refused_before_a_tool_starts():
         uv_access(RegistryConfig(pip_conf="[global]\n"))
 
 
-def test_the_machines_own_certificates_are_lent_to_the_tool(machine, monkeypatch):
+@pytest.mark.parametrize(
+    ("access", "name"), [(uv_access, "SSL_CERT_FILE"), (npm_access, "NODE_EXTRA_CA_CERTS")]
+)
+def test_the_machines_own_certificates_are_lent_to_the_tool(machine, monkeypatch, access, name):
     bundle = machine / "own.pem"
     bundle.write_text("x")
-    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    monkeypatch.setenv(name, str(bundle))
 
-    access = uv_access()
+    given = access()
 
-    assert access.read_only == ((bundle, "/etc/ssl/certs/ca-certificates.crt"),)
-    assert access.environment["SSL_CERT_FILE"] == "/etc/ssl/certs/ca-certificates.crt"
+    assert given.read_only == ((bundle, "/home/tool/ca-certificates.crt"),)
+    assert given.environment[name] == "/home/tool/ca-certificates.crt"
+
+
+def test_the_first_of_the_machines_bundles_is_lent_where_no_variable_names_one(
+    machine, monkeypatch
+):
+    (machine / "known.pem").write_text("x")
+    known = (str(machine / "absent.pem"), str(machine / "known.pem"))
+    monkeypatch.setattr(registry_access, "_MACHINES_BUNDLES", known)
+
+    assert [source for source, _ in uv_access().read_only] == [machine / "known.pem"]
+
+
+def test_a_machine_without_a_bundle_leaves_the_tools_to_their_own_roots(monkeypatch):
+    monkeypatch.setattr(registry_access, "_MACHINES_BUNDLES", ("/nowhere.pem",))
+
+    for given, name in ((uv_access(), "SSL_CERT_FILE"), (npm_access(), "NODE_EXTRA_CA_CERTS")):
+        assert given.read_only == ()
+        assert name not in given.environment
