@@ -3,7 +3,8 @@
 .PHONY: help setup setup-dev run test check attacks e2e bench docs lock clean
 PYTHON ?= python3
 BIN := .venv/bin
-UV := $(BIN)/uv
+# The machine's certificates, where it has any: a company's registry is often signed by its own.
+UV := $(BIN)/uv $(if $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt),--system-certs)
 TESTS ?= tests
 
 help: ## list the targets
