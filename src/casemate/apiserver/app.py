@@ -11,7 +11,6 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
@@ -19,7 +18,7 @@ import structlog
 from casemate.apiserver.access.attributes import Attributes, User
 from casemate.apiserver.access.rbac import Decision
 from casemate.apiserver.body import LARGEST_BODY_BYTES, too_large
-from casemate.apiserver.call import Call
+from casemate.apiserver.call import Call, Seen
 from casemate.apiserver.reply import Reply, error_reply
 from casemate.apiserver.request_path import RequestPath, parse_request_path
 from casemate.apiserver.status_error import (
@@ -54,21 +53,6 @@ class Auditor(Protocol):
 
     def end(self, seen: Seen, status: int) -> None:
         """Write the line of an answered request."""
-
-
-@dataclass(slots=True)
-class Seen:
-    """What is known of a request, for the audit log; no body, no query."""
-
-    identity: str
-    method: str
-    path: str
-    source: str
-    user_agent: str
-    received_seconds: float
-    asked: RequestPath | None = None
-    user: User | None = None
-    decision: Decision | None = None
 
 
 class App:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from casemate.apiserver.access.attributes import User
+from casemate.apiserver.access.rbac import Decision
 from casemate.apiserver.reply import Reply
 from casemate.apiserver.request_path import RequestPath
 from casemate.apiserver.resource import Resource
@@ -32,6 +33,21 @@ class Call:
     def user_agent(self) -> str:
         """Return the client's name for itself, bounded."""
         return self.headers.get("user-agent", "")[:256]
+
+
+@dataclass(slots=True)
+class Seen:
+    """What is known of a request, for the audit log; no body, no query."""
+
+    identity: str
+    method: str
+    path: str
+    source: str
+    user_agent: str
+    received_seconds: float
+    asked: RequestPath | None = None
+    user: User | None = None
+    decision: Decision | None = None
 
 
 Door: TypeAlias = Callable[[Call, Resource], Awaitable[Reply]]

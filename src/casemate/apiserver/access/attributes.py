@@ -19,6 +19,8 @@ class User:
     uid: str = ""
     groups: tuple[str, ...] = ()
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    impersonated_by: str = ""
+    """Who really calls, when somebody acts as this user; for the audit log only."""
 
     def wire(self) -> dict[str, object]:
         """Return authentication.k8s.io/v1 UserInfo."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from casemate.apiserver.access.attributes import (
@@ -108,7 +108,7 @@ class Authenticator:
         if name.startswith(SERVICE_ACCOUNT_PREFIX) and not groups:
             namespace = name.removeprefix(SERVICE_ACCOUNT_PREFIX).partition(":")[0]
             groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
-        acting = User(name, uid, groups, extra)
+        acting = User(name, uid, groups, extra, impersonated_by=user.name)
         return acting if name == ANONYMOUS else _with_group(acting)
 
     def _may_impersonate(
@@ -155,4 +155,4 @@ def _question(user: User, group: str, resource: str, name: str, namespace: str =
 def _with_group(user: User) -> User:
     if AUTHENTICATED in user.groups:
         return user
-    return User(user.name, user.uid, (*user.groups, AUTHENTICATED), user.extra)
+    return replace(user, groups=(*user.groups, AUTHENTICATED))
