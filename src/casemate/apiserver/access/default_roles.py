@@ -2,7 +2,7 @@
 
 After Kubernetes' own (`view`, `edit`, `admin`, `cluster-admin`, discovery), narrowed where the
 product promises more: nobody reads a Function's source, its revisions or a Secret because he may
-list objects, and nobody calls a Function because he may see it. See docs/decisions/0007.
+list objects, and nobody calls a Function because he may see it. See docs/decisions/0008.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ _OURS = "casemate.dev"
 _READ = ["get", "list", "watch"]
 _WRITE = ["create", "delete", "deletecollection", "patch", "update"]
 _LABEL = "rbac.authorization.k8s.io/aggregate-to-"
+AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"
+"""Set to "false" on one of these, it is left as its owner made it."""
+_UPDATED = {AUTOUPDATE: "true"}
+_BOOTSTRAPPED = {"kubernetes.io/bootstrapping": "rbac-defaults"}
 
 
 def _rule(groups: list[str], resources: list[str], verbs: list[str]) -> dict[str, Any]:
@@ -30,7 +34,9 @@ def _paths(paths: list[str]) -> dict[str, Any]:
 
 _VIEW = [
     _rule([_SERVERLESS], ["functions", "functions/status", "functions/scale"], _READ),
+    _rule([_SERVERLESS], ["functions/posture"], ["get"]),
     _rule([_OURS], ["functionpolicies"], _READ),
+    _rule(["operator.kyma-project.io"], ["serverlesses"], _READ),
     _rule([""], ["configmaps", "events", "namespaces", "pods", "pods/log", "serviceaccounts"],
           _READ),
 ]  # fmt: skip
@@ -40,8 +46,9 @@ _EDIT = [
     # Who may write the code that runs with a Secret can read it in any case.
     _rule([""], ["secrets"], [*_READ, *_WRITE]),
     _rule([_OURS], ["functionsources"], [*_READ, *_WRITE]),
-    _rule([_OURS], ["functionrevisions"], _READ),
-    _rule([_SERVERLESS], ["functions/invoke", "functions/token"], ["create"]),
+    # A revision holds the source that it was made of.
+    _rule(["apps"], ["controllerrevisions"], _READ),
+    _rule([_SERVERLESS], ["functions/invoke"], ["create"]),
     _rule([""], ["events"], ["create", "patch", "update"]),
 ]
 _ADMIN = [
@@ -73,10 +80,11 @@ def default_objects() -> tuple[Tree, ...]:
         _role("casemate:edit", _EDIT, "edit", "admin"),
         _role("casemate:view", _VIEW, "view", "edit", "admin"),
         _role("casemate:source-reader", [
-            _rule([_OURS], ["functionsources", "functionrevisions"], _READ),
+            _rule([_OURS], ["functionsources"], _READ),
+            _rule(["apps"], ["controllerrevisions"], _READ),
         ]),
         _role("casemate:invoker", [
-            _rule([_SERVERLESS], ["functions/invoke", "functions/token"], ["create"]),
+            _rule([_SERVERLESS], ["functions/invoke"], ["create"]),
         ]),
         _role("system:basic-user", _BASIC),
         _role("system:discovery", [_paths(_DISCOVERY)]),
@@ -89,12 +97,12 @@ def default_objects() -> tuple[Tree, ...]:
 
 
 def _role(name: str, rules: list[dict[str, Any]], *collected_by: str) -> Tree:
-    labels = {"casemate.dev/bootstrapping": "defaults"}
+    labels = dict(_BOOTSTRAPPED)
     labels |= {f"{_LABEL}{role}": "true" for role in collected_by}
     return {
         "apiVersion": f"{_RBAC}/v1",
         "kind": "ClusterRole",
-        "metadata": {"name": name, "labels": labels},
+        "metadata": {"name": name, "labels": labels, "annotations": dict(_UPDATED)},
         "rules": rules,
     }
 
@@ -112,7 +120,11 @@ def _binding(role: str, *groups: str) -> Tree:
     return {
         "apiVersion": f"{_RBAC}/v1",
         "kind": "ClusterRoleBinding",
-        "metadata": {"name": role, "labels": {"casemate.dev/bootstrapping": "defaults"}},
+        "metadata": {
+            "name": role,
+            "labels": dict(_BOOTSTRAPPED),
+            "annotations": dict(_UPDATED),
+        },
         "roleRef": {"apiGroup": _RBAC, "kind": "ClusterRole", "name": role},
         "subjects": [{"apiGroup": _RBAC, "kind": "Group", "name": group} for group in groups],
     }

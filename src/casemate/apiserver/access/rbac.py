@@ -139,10 +139,9 @@ class Authorizer:
             for rule in grant.rules
         )
 
-    def covers(self, user: User, rules: Iterable[Rule], namespace: str) -> bool:
-        """Whether a user holds everything that `rules` allow, so that he may hand it on."""
-        own = self.rules_for(user, namespace)
-        return all(_covered(one, own) for rule in rules for one in _single(rule))
+    def missing(self, user: User, namespace: str, rules: Iterable[Rule]) -> tuple[Rule, ...]:
+        """Return what of `rules` a user does not hold himself, each of one verb on one thing."""
+        return uncovered(rules, self.rules_for(user, namespace))
 
     def _grants(self, user: User) -> Iterator[_Grant]:
         by_subject = self._index.by_subject
@@ -170,6 +169,12 @@ def aggregated(role: Tree, cluster_roles: Iterable[Tree]) -> Tree:
 def role_rules(tree: Tree) -> tuple[Rule, ...]:
     """Return the rules of a Role or ClusterRole."""
     return tuple(_rules(tree))
+
+
+def uncovered(rules: Iterable[Rule], own: Iterable[Rule]) -> tuple[Rule, ...]:
+    """Return what of `rules` is not in `own`, each of one verb on one thing."""
+    held = tuple(own)
+    return tuple(one for rule in rules for one in _single(rule) if not _covered(one, held))
 
 
 def _selected(role: Tree, selector: Mapping[str, Any]) -> bool:
