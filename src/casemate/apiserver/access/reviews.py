@@ -12,24 +12,30 @@ from casemate.apiserver.access.attributes import Attributes, User
 from casemate.apiserver.access.authentication import Authenticator
 from casemate.apiserver.access.rbac import Authorizer, Rule
 from casemate.apiserver.resource import Tree
-from casemate.apiserver.status_error import bad_request
+from casemate.apiserver.status_error import Cause, Subject, bad_request, invalid
 
 
-def access_review(tree: Tree, authorizer: Authorizer, caller: User) -> Tree:
-    """Answer a SelfSubjectAccessReview or, with `spec.user` or groups, one about others."""
-    spec = _spec(tree)
-    user = caller if tree.get("kind") == "SelfSubjectAccessReview" else _user(spec)
+def access_review(tree: Tree, authorizer: Authorizer, caller: User, namespace: str = "") -> Tree:
+    """Answer who may do what: the caller for a Self... review, otherwise whom `spec` names.
+
+    `namespace` is that of a LocalSubjectAccessReview's path. Raises ApiError 400 or 422.
+    """
+    kind, spec = str(tree.get("kind")), _spec(tree)
+    causes = [*_attribute_causes(spec)]
+    if kind != "SelfSubjectAccessReview" and not (spec.get("user") or spec.get("groups")):
+        text = 'Invalid value: "": at least one of user or group must be specified'
+        causes.append(Cause("FieldValueInvalid", text, "spec.user"))
+    if kind == "LocalSubjectAccessReview":
+        causes += _local_causes(spec, namespace)
+    if causes:
+        plural = f"{kind.lower()}s"
+        raise invalid(Subject("authorization.k8s.io", plural), causes, kind=kind)
+    user = caller if kind == "SelfSubjectAccessReview" else _user(spec)
     decision = authorizer.decide(_attributes(spec, user))
     status: Tree = {"allowed": decision.allowed}
     if decision.reason:
         status["reason"] = decision.reason
     return {**tree, "status": status}
-
-
-def local_namespace(tree: Tree) -> str:
-    """Return the namespace that a review is about. Raises ApiError 400."""
-    attributes = _spec(tree).get("resourceAttributes")
-    return str((attributes or {}).get("namespace", "")) if isinstance(attributes, dict) else ""
 
 
 def rules_review(tree: Tree, authorizer: Authorizer, caller: User) -> Tree:
@@ -86,15 +92,37 @@ def _spec(tree: Tree) -> Mapping[str, Any]:
 
 def _user(spec: Mapping[str, Any]) -> User:
     name, groups = spec.get("user") or "", spec.get("groups") or ()
-    if not isinstance(name, str) or not isinstance(groups, list | tuple) or not (name or groups):
-        raise bad_request("at least one of user or groups must be specified")
+    if not isinstance(name, str) or not isinstance(groups, list | tuple):
+        raise bad_request("spec.user is no text, or spec.groups no list")
     return User(name, str(spec.get("uid") or ""), tuple(str(one) for one in groups))
+
+
+def _attribute_causes(spec: Mapping[str, Any]) -> list[Cause]:
+    resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+    if resource is not None and path is not None:
+        why = "cannot be specified in combination with resourceAttributes"
+        return [Cause("FieldValueInvalid", f"Invalid value: {why}", "spec.nonResourceAttributes")]
+    if not isinstance(resource, dict) and not isinstance(path, dict):
+        why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+        return [
+            Cause("FieldValueInvalid", f"Invalid value: null: {why}", "spec.resourceAttributes")
+        ]
+    return []
+
+
+def _local_causes(spec: Mapping[str, Any], namespace: str) -> list[Cause]:
+    resource = spec.get("resourceAttributes")
+    if not isinstance(resource, dict):
+        why = "Invalid value: disallowed on this kind of request"
+        return [Cause("FieldValueInvalid", why, "spec.nonResourceAttributes")]
+    if resource.get("namespace", "") != namespace:
+        why = f'Invalid value: "{resource.get("namespace", "")}": must match metadata.namespace'
+        return [Cause("FieldValueInvalid", why, "spec.resourceAttributes.namespace")]
+    return []
 
 
 def _attributes(spec: Mapping[str, Any], user: User) -> Attributes:
     resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    if isinstance(resource, dict) == isinstance(path, dict):
-        raise bad_request("exactly one of nonResourceAttributes or resourceAttributes is required")
     given: Mapping[str, Any] = resource if isinstance(resource, dict) else path or {}
     texts = {key: value for key, value in given.items() if isinstance(value, str)}
     if not isinstance(resource, dict):

@@ -26,7 +26,7 @@ LEAST_SECONDS = 600
 MOST_SECONDS = 48 * 3600
 DEFAULT_SECONDS = 3600
 _CLOCK_LEEWAY_SECONDS = 5
-_MOST_AUDIENCES = 16
+MOST_AUDIENCES = 16
 
 UidOf = Callable[[str, str], str | None]
 """(namespace, name) of an account -> its uid now, None when it does not exist."""
@@ -102,7 +102,7 @@ class ServiceAccountTokens:
 
 
 def _meant_for(audiences: tuple[str, ...], named: object) -> bool:
-    if not isinstance(named, list) or len(named) > _MOST_AUDIENCES:
+    if not isinstance(named, list) or len(named) > MOST_AUDIENCES:
         return False
     return bool(set(audiences) & {one for one in named if isinstance(one, str)})
 
