@@ -41,7 +41,7 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
     if "description" in result:
         result["description"] = " ".join(str(result["description"]).split())
     if node.get("default") is not None:
-        result["default"] = node["default"]
+        result["default"] = _without_null(node["default"])
     if result.get("x-kubernetes-int-or-string"):
         return result
     result.pop("anyOf", None)
@@ -50,6 +50,13 @@ def _structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, 
     elif node.get("type") == "array":
         result["items"] = _structural(node["items"], definitions)
     return result
+
+
+def _without_null(value: object) -> object:
+    """Drop absent fields of a default: kube-apiserver refuses a CRD that defaults one to null."""
+    if not isinstance(value, dict):
+        return value
+    return {key: _without_null(one) for key, one in value.items() if one is not None}
 
 
 def _object(node: dict[str, Any], result: dict[str, Any], definitions: dict[str, Any]) -> None:
