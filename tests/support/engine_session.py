@@ -13,6 +13,7 @@ from typing import Any
 
 from casemate.api.manifest import parse_manifests
 from casemate.api.meta import FunctionRef
+from casemate.engine.function_runner import FOR_A_DEVELOPER, Warmth
 from casemate.engine.local import EngineOptions, LocalEngine
 from casemate.engine.manifest_files import LoadedManifests
 from casemate.settings import Settings
@@ -40,7 +41,15 @@ test_settings.__test__ = False
 class EngineSession:
     """Use it in a `with` block; every method may be called from the test's thread."""
 
-    def __init__(self, folder: Path, manifests: list[dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        manifests: list[dict[str, Any]],
+        *,
+        warmth: Warmth = FOR_A_DEVELOPER,
+    ) -> None:
+        """`warmth` says whether instances run before anybody asks; most tests want them to."""
+        self._warmth = warmth
         self._folder = folder
         self._manifests = {one["metadata"]["name"]: one for one in manifests}
         self._loop = asyncio.new_event_loop()
@@ -48,7 +57,7 @@ class EngineSession:
 
     def __enter__(self) -> EngineSession:
         self._thread.start()
-        options = EngineOptions("127.0.0.1:0")
+        options = EngineOptions("127.0.0.1:0", warmth=self._warmth)
         self.engine = LocalEngine(test_settings(self._folder), options)
         self._run(self.engine.__aenter__())
         self._apply()

@@ -89,12 +89,19 @@ class GatewayProcess:
     def tell(self, snapshot: dict[str, Any] | bytes) -> dict[str, Any]:
         line = snapshot if isinstance(snapshot, bytes) else json.dumps(snapshot).encode()
         self.control.sendall(line + b"\n")
-        return self.hear()
+        return self.hear_outcome()
+
+    def hear_outcome(self) -> dict[str, Any]:
+        """What became of a snapshot; what is told of Functions meanwhile is passed over."""
+        while True:
+            message = self.hear()
+            if not message.keys() & {"active", "wake", "released"}:
+                return message
 
     def publish(self, *functions: dict[str, Any]) -> None:
         self._generation += 1
         answer = self.tell(a_snapshot(*functions, generation=self._generation))
-        assert answer == {"ack": self._generation}
+        assert answer["ack"] == self._generation
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=10)

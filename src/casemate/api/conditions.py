@@ -54,6 +54,9 @@ class ConditionReason(StrEnum):
     HPA_UPDATED = "HorizontalPodAutoscalerUpdated"
     MIN_REPLICAS_NOT_AVAILABLE = "MinReplicasNotAvailable"
     MINIMUM_REPLICAS_UNAVAILABLE = "MinimumReplicasUnavailable"
+    # Ours: Kyma's Functions always have a Pod.
+    SCALED_TO_ZERO = "ScaledToZero"
+    TURNED_OFF = "TurnedOff"
 
 
 class ExitReason(StrEnum):

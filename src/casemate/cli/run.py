@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from casemate.cli.run_report import RunReport
+from casemate.engine.function_runner import FOR_A_DEVELOPER
 from casemate.engine.local import EngineOptions, LocalEngine
 from casemate.engine.manifest_files import load_manifests
 from casemate.engine.reload import follow_changes
@@ -53,6 +54,7 @@ def command(  # noqa: PLR0913, PLR0917  # click passes one argument per option
     options = EngineOptions(
         f"127.0.0.1:{port}",
         strict=strict,
+        warmth=FOR_A_DEVELOPER,
         log_level="info" if verbose else "warning",
         progress=report.step,
     )

@@ -74,6 +74,11 @@ def _running(configured: Configured, observed: Observed) -> Condition:
         if late:
             message += f", {wanted} is not ready: {observed.message or observed.phase}"
         return _new(kind, ConditionStatus.TRUE, "DeploymentReady", message)
+    if observed.phase == "ScaledToZero":
+        message = f"scaled to zero: a request starts revision {observed.revision}"
+        if wanted is not None and observed.revision != wanted:
+            message += f", {wanted} is not ready: {observed.message or observed.phase}"
+        return _new(kind, ConditionStatus.TRUE, "ScaledToZero", message)
     waiting = observed.phase in _WAITING_PHASES and configured.fault is None
     status = ConditionStatus.UNKNOWN if waiting else ConditionStatus.FALSE
     reason = _PHASE_REASONS.get(observed.phase, "DeploymentFailed")
@@ -85,6 +90,8 @@ def _running(configured: Configured, observed: Observed) -> Condition:
 
 
 def _outdated(runtime: str, now: str) -> Condition | None:
+    if runtime not in RUNTIMES:
+        return None
     end = RUNTIMES[runtime].end_of_life
     left = (end - date.fromisoformat(now[:10])).days
     if left > OUTDATED_NOTICE_DAYS:

@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -44,7 +45,10 @@ class GatewayLink:
         self._watch: asyncio.Task[None] | None = None
         self._acks = asyncio.Condition()
         self._acked = -1
+        self._busy: set[str] = set()
         self._snapshot: dict[str, Any] | None = None
+        self._on_wake: Callable[[str], None] = lambda _key: None
+        self._on_active: Callable[[Sequence[str]], None] = lambda _keys: None
         self.address = ""
         self.metrics_address = ""
 
@@ -66,6 +70,21 @@ class GatewayLink:
             raise GatewayFailed(
                 f"the gateway did not take over routes {snapshot['generation']} in time"
             ) from error
+
+    def listen(
+        self, on_wake: Callable[[str], None], on_active: Callable[[Sequence[str]], None]
+    ) -> None:
+        """Tell which idle Function (`namespace/name`) is wanted, and which were asked of late."""
+        self._on_wake, self._on_active = on_wake, on_active
+
+    async def released(self, socket_path: str, seconds: float) -> None:
+        """Return when no request is under way on a socket that the last snapshot left out.
+
+        At the latest after `seconds`: a stream without end must not keep old code for ever.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), self._acks:
+                await self._acks.wait_for(lambda: socket_path not in self._busy)
 
     async def close(self) -> None:
         """End the gateway: it stops when its control descriptor closes."""
@@ -118,7 +137,7 @@ class GatewayLink:
 
     async def _supervise(self, reader: asyncio.StreamReader) -> None:
         while True:
-            await self._read_acks(reader)
+            await self._hear(reader)
             self._log.error("the gateway ended; starting it again")
             await asyncio.sleep(RESTART_SECONDS)
             try:
@@ -129,13 +148,26 @@ class GatewayLink:
             if self._snapshot is not None:
                 self._send(self._snapshot)
 
-    async def _read_acks(self, reader: asyncio.StreamReader) -> None:
+    async def _hear(self, reader: asyncio.StreamReader) -> None:
         while line := await reader.readline():
             message = json.loads(line)
-            if "ack" in message:
-                async with self._acks:
-                    self._acked = message["ack"]
-                    self._acks.notify_all()
+            if "wake" in message:
+                self._on_wake(message["wake"])
+            elif "active" in message:
+                self._on_active(message["active"])
+            else:
+                await self._note(message)
+        async with self._acks:
+            # With the process every request that it carried is over.
+            self._busy.clear()
+            self._acks.notify_all()
+
+    async def _note(self, message: dict[str, Any]) -> None:
+        async with self._acks:
+            self._acked = message.get("ack", self._acked)
+            self._busy.update(message.get("busy", ()))
+            self._busy.discard(message.get("released", ""))
+            self._acks.notify_all()
 
     def _send(self, snapshot: dict[str, Any]) -> None:
         if self._writer is None:

@@ -21,7 +21,7 @@ from casemate.api.meta import FunctionRef
 from casemate.controller.observation import Observed
 from casemate.controller.reconciler import Reconciler
 from casemate.engine.control import ControlServer
-from casemate.engine.function_runner import FunctionRunner, RunnerHome
+from casemate.engine.function_runner import ON_REQUEST, FunctionRunner, RunnerHome, Warmth
 from casemate.engine.function_view import function_row
 from casemate.engine.gateway_link import GatewayLink
 from casemate.engine.manifest_files import LoadedManifests
@@ -50,6 +50,8 @@ class EngineOptions:
     listen: str = "127.0.0.1:8088"
     strict: bool = False
     """Refuse to run a Function where this machine cannot enforce every limit."""
+    warmth: Warmth = ON_REQUEST
+    """When instances run that nobody asked for."""
     log_level: str = "warning"
     """How much the gateway tells: at `info` every refusal."""
     progress: Callable[[FunctionRef, str], None] = lambda _ref, _step: None
@@ -159,10 +161,18 @@ class LocalEngine:
         """Give every part its neighbours."""
         self._objects = ObjectStore(self._look_again)
         self._publisher = RoutePublisher(self._link, self._identity, self._rows)
-        home = RunnerHome(self._launcher, self._run_dir.sockets, logs, self.log_hub)
+        home = RunnerHome(
+            self._launcher,
+            self._run_dir.sockets,
+            logs,
+            self.log_hub,
+            released=self._link.released,
+            warmth=self._options.warmth,
+        )
         self._runner = FunctionRunner(
             home, routes_changed=self._publisher.refresh, notify=self._notify
         )
+        self._link.listen(self._runner.wake, self._runner.touch)
         revisions = LocalRevisions(
             self._settings, self._objects, self._launcher, strict=self._options.strict
         )

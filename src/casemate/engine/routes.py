@@ -23,6 +23,7 @@ _STATES = {
     "Starting": "starting",
     "NotReady": "starting",
     "Draining": "draining",
+    "ScaledToZero": "idle",
 }
 
 
@@ -72,12 +73,20 @@ class RoutePublisher:
         self._generation = 0
         self._sent: list[dict[str, Any]] | None = None
         self._sending = asyncio.Lock()
+        self._asked = 0
+        self._answered = 0
 
     async def refresh(self) -> None:
         """Return when the gateway serves by rows at least as new as this call."""
+        self._asked += 1
+        mine = self._asked
         async with self._sending:
-            rows = self._rows()
+            if self._answered >= mine:
+                # Somebody who waited beside this call has sent rows that were newer already.
+                return
+            newest, rows = self._asked, self._rows()
             if rows == self._sent:
+                self._answered = newest
                 return
             self._generation += 1
             issuer, jwks = self._identity()
@@ -87,4 +96,4 @@ class RoutePublisher:
                 "jwks": jwks,
                 "functions": rows,
             })  # fmt: skip
-            self._sent = rows
+            self._sent, self._answered = rows, newest

@@ -1,4 +1,4 @@
-"""The inherited socket to the engine: snapshots come in as lines, acknowledgements go out.
+"""The inherited socket to the engine: snapshots come in, acknowledgements and wishes go out.
 
 Nothing else is read from it and nobody else can reach it. A snapshot that cannot be used is
 rejected by number and the last good one stays; the end of the stream means that the engine is gone,
@@ -35,6 +35,7 @@ class ControlChannel(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
+        self._gateway.signals.attach(self.say)
 
     def data_received(self, received: bytes) -> None:
         """Take every complete line."""
@@ -66,4 +67,6 @@ class ControlChannel(asyncio.Protocol):
             self.say(rejected=error.code, message=error.message)
             return
         self._gateway.swap(table)
-        self.say(ack=table.generation)
+        # The engine ends an instance only when nothing is under way on its socket any more.
+        busy = self._gateway.signals.take_busy()
+        self.say(ack=table.generation, **({"busy": busy} if busy else {}))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from casemate.gateway.bearer import BearerCheck
 from casemate.gateway.lanes import Lane
+from casemate.gateway.signals import Signals
 
 if TYPE_CHECKING:
     from casemate.gateway.admission import Refusal
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 # A flood of refusals must not become a flood of log lines; the metrics count every one.
 DENIAL_LINES_PER_SECOND = 20
+# An idle time is counted in whole seconds; half of one is soon enough to hear of activity.
+ACTIVITY_SECONDS = 0.5
 
 
 class Gateway:
@@ -45,6 +48,7 @@ class Gateway:
         self.table: RouteTable | None = None
         self.lanes: dict[bytes, Lane] = {}
         self.bearer = BearerCheck()
+        self.signals = Signals()
         self.clients: set[ClientConnection] = set()
         self.denials: dict[str, int] = {}
         self.failures: dict[str, int] = {}
@@ -54,6 +58,7 @@ class Gateway:
         self._id_prefix = secrets.token_hex(5)
         self._denial_second = 0
         self._denial_lines = 0
+        self._reported = 0.0
 
     def swap(self, table: RouteTable) -> None:
         """Serve by `table` from the next request on."""
@@ -64,7 +69,7 @@ class Gateway:
         for key, route in table.by_key.items():
             lane = self.lanes.get(key)
             if lane is None:
-                self.lanes[key] = Lane(route, self.limits, self.loop)
+                self.lanes[key] = Lane(route, self.limits, self.loop, self.signals)
             elif lane.route != route:
                 lane.follow(route)
 
@@ -79,6 +84,9 @@ class Gateway:
             client.sweep(now)
         for lane in tuple(self.lanes.values()):
             lane.sweep(now)
+        if now - self._reported >= ACTIVITY_SECONDS:
+            self._reported = now
+            self.signals.report(self.lanes)
 
     def drain(self) -> None:
         """Answer what was asked, close what is idle."""

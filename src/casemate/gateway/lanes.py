@@ -28,6 +28,11 @@ from casemate.gateway.upstream import UpstreamConnection
 if TYPE_CHECKING:
     from casemate.gateway.exchange import Exchange
     from casemate.gateway.limits import Limits
+    from casemate.gateway.signals import Signals
+
+# A wish that is not answered by a new route is said again; the engine ignores what it knows.
+_WAKE_AGAIN_SECONDS = 1.0
+_WAITING_FOR_START = frozenset({RouteState.STARTING, RouteState.IDLE})
 
 
 class Endpoint:
@@ -51,15 +56,38 @@ class Endpoint:
         while self.idle and self.idle[0].idle_since <= since:
             self.idle.pop(0).leave()
 
+    def retire(self, signals: Signals) -> None:
+        """Take no further request; what is under way ends in its time."""
+        self.retired = True
+        self.close_idle(float("inf"))
+        if self.in_flight:
+            signals.left(self.path)
+
 
 class Lane:
     """Where the requests of one Function wait, and from where they are sent."""
 
-    __slots__ = ("_connecting", "_endpoints", "_limits", "_loop", "_queue", "route", "tally")
+    __slots__ = (
+        "_closed",
+        "_connecting",
+        "_endpoints",
+        "_limits",
+        "_loop",
+        "_queue",
+        "_signals",
+        "_woken_at",
+        "route",
+        "tally",
+    )
 
-    def __init__(self, route: Route, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, route: Route, limits: Limits, loop: asyncio.AbstractEventLoop, signals: Signals
+    ) -> None:
         self._limits = limits
         self._loop = loop
+        self._signals = signals
+        self._woken_at = float("-inf")
+        self._closed = False
         self._queue: deque[Exchange] = deque()
         self._endpoints = [Endpoint(path) for path in route.sockets]
         self._connecting: set[asyncio.Task[None]] = set()
@@ -79,29 +107,31 @@ class Lane:
     def follow(self, route: Route) -> None:
         """Take the route of a new snapshot: new sockets, another state, perhaps free slots."""
         self.route = route
+        self._woken_at = float("-inf")
         known = {endpoint.path: endpoint for endpoint in self._endpoints}
         self._endpoints = [
             known.pop(path) if path in known else Endpoint(path) for path in route.sockets
         ]
         for endpoint in known.values():
-            endpoint.retired = True
-            endpoint.close_idle(float("inf"))
+            endpoint.retire(self._signals)
         if route.state is RouteState.FAILED:
             self._refuse_all(FUNCTION_FAILED, route.reason)
         elif route.state is RouteState.DRAINING:
             self._refuse_all(FUNCTION_DRAINING, route.reason)
         else:
             self._send_waiting()
+            self._wake()
 
     def close(self) -> None:
         """Refuse whoever waits and close what is idle: the Function is gone."""
+        self._closed = True
         self._refuse_all(FUNCTION_DRAINING, "")
         for endpoint in self._endpoints:
-            endpoint.retired = True
-            endpoint.close_idle(float("inf"))
+            endpoint.retire(self._signals)
 
     def submit(self, exchange: Exchange) -> Problem | None:
         """Send the request, or let it wait, or say why it can do neither."""
+        self._signals.active.add(self.route.key)
         if not self._queue:
             endpoint = self._free_endpoint()
             if endpoint is not None:
@@ -109,10 +139,9 @@ class Lane:
                 return None
         if len(self._queue) >= self._limits.queue_slots:
             return TOO_MANY_REQUESTS
-        starting = self.route.state is RouteState.STARTING
-        wait = self._limits.starting_seconds if starting else self._limits.queue_seconds
-        exchange.deadline = self._loop.time() + wait
+        exchange.deadline = self._loop.time() + self._longest_wait()
         self._queue.append(exchange)
+        self._wake()
         return None
 
     def withdraw(self, exchange: Exchange) -> Problem | None:
@@ -120,7 +149,7 @@ class Lane:
         if exchange not in self._queue:
             return None
         self._queue.remove(exchange)
-        return FUNCTION_STARTING if self.route.state is RouteState.STARTING else QUEUE_TIMEOUT
+        return FUNCTION_STARTING if self.route.state in _WAITING_FOR_START else QUEUE_TIMEOUT
 
     def redial(self, endpoint: Endpoint, exchange: Exchange) -> None:
         """Send once more, on a fresh connection, in the slot that the request already has."""
@@ -129,6 +158,8 @@ class Lane:
     def release(self, endpoint: Endpoint, connection: UpstreamConnection | None) -> None:
         """Give a slot back, with its connection if it can be used again."""
         endpoint.in_flight -= 1
+        if endpoint.retired and not endpoint.in_flight:
+            self._signals.released(endpoint.path)
         if connection is not None:
             connection.exchange = None
             if endpoint.retired or not connection.is_usable:
@@ -144,6 +175,22 @@ class Lane:
         """Close connections that nobody needed for a while."""
         for endpoint in self._endpoints:
             endpoint.close_idle(now - self._limits.upstream_idle_seconds)
+        if self._queue:
+            self._wake()
+
+    def _longest_wait(self) -> float:
+        if self.route.state in _WAITING_FOR_START:
+            return min(self._limits.starting_seconds, self.route.timeout_seconds)
+        return self._limits.queue_seconds
+
+    def _wake(self) -> None:
+        """Ask for an instance while somebody waits for one."""
+        if self.route.state is not RouteState.IDLE or not self._queue:
+            return
+        now = self._loop.time()
+        if now - self._woken_at >= _WAKE_AGAIN_SECONDS:
+            self._woken_at = now
+            self._signals.wake(self.route.key)
 
     def _free_endpoint(self) -> Endpoint | None:
         if self.route.state is not RouteState.READY or not self._endpoints:
@@ -198,5 +245,11 @@ class Lane:
 
     def _give_up(self, endpoint: Endpoint, exchange: Exchange, problem: Problem) -> None:
         if not exchange.is_over:
-            exchange.refuse(problem, "")
+            if endpoint.retired and not self._closed:
+                # Its instance was replaced while we dialled, and has seen nothing of the request.
+                exchange.deadline = self._loop.time() + self._longest_wait()
+                self._queue.appendleft(exchange)
+                self._wake()
+            else:
+                exchange.refuse(problem, "")
         self.release(endpoint, None)

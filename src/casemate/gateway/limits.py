@@ -39,7 +39,9 @@ class Limits:
     # Requests that wait for a free slot of their Function; 64 KiB each at most.
     queue_slots: int = 256
     queue_seconds: float = 10.0
-    starting_seconds: float = 5.0
+    # How long a request waits for a start, that of an idle Function included: heavy imports take
+    # seconds. Never longer than the Function may take to answer.
+    starting_seconds: float = 15.0
     connect_seconds: float = 5.0
     # The runtime answers its own timeout at once; this is how long it may be late with that.
     timeout_grace_seconds: float = 1.0

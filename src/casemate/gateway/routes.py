@@ -41,6 +41,8 @@ class RouteState(StrEnum):
     """What the engine says of a Function's instances."""
 
     READY = "ready"
+    IDLE = "idle"
+    """Nothing runs; the engine starts an instance when a request asks for it."""
     STARTING = "starting"
     DRAINING = "draining"
     FAILED = "failed"

@@ -60,15 +60,18 @@ class FunctionWorker:
         *,
         publish: Callable[[WorkerStatus], Awaitable[None]],
         on_change: Callable[[WorkerStatus], None] | None = None,
+        released: Callable[[PodWorker], Awaitable[None]] | None = None,
     ) -> None:
         """`publish` routes requests to the given sockets and returns when the gateway has done so.
 
         `on_change` hears every worker, candidates and draining ones too: `worker_id` and
-        `revision` tell them apart, and `serving` says which one counts.
+        `revision` tell them apart, and `serving` says which one counts. `released` returns when
+        the gateway has no request under way with a worker that it no longer routes to.
         """
         self._home = home
         self._publish = publish
         self._on_change = on_change
+        self._released = released
         self._count = 0
         self._candidate: PodWorker | None = None
         self._serving: PodWorker | None = None
@@ -80,11 +83,11 @@ class FunctionWorker:
         """The worker that requests go to; it may be starting or failed if there is no better."""
         return self._serving
 
-    async def replace(self, plan: WorkerPlan) -> ReplaceOutcome:
+    async def replace(self, plan: WorkerPlan, *, only_if_ready: bool = False) -> ReplaceOutcome:
         """Start `plan` and make it the serving revision if it becomes ready; newest call wins.
 
         Where nothing serves that is worth keeping, the new revision takes the place at once and
-        keeps trying, as a Pod would.
+        keeps trying, as a Pod would; with `only_if_ready` it has to be ready first there too.
         """
         candidate = self._new_worker(plan)
         superseded, self._candidate = self._candidate, candidate
@@ -93,7 +96,7 @@ class FunctionWorker:
             if superseded is not None and superseded is not self._serving:
                 await superseded.stop()
         candidate.start()
-        if not self._worth_keeping():
+        if not only_if_ready and not self._worth_keeping():
             await self._take_over(candidate)
         settled = await candidate.wait_for(*_SETTLED)
         if settled.phase is Phase.READY and self._candidate is candidate:
@@ -105,6 +108,29 @@ class FunctionWorker:
         if candidate is not self._serving:
             await candidate.stop()
         return ReplaceOutcome(replaced=False, reason=settled.reason, message=settled.message)
+
+    async def wake(self, plan: WorkerPlan) -> ReplaceOutcome:
+        """Start `plan` where nothing serves; it keeps trying, as a Pod would."""
+        if self._serving is not None:
+            return ReplaceOutcome(replaced=False, reason="Superseded")
+        worker = self._new_worker(plan)
+        worker.start()
+        self._serving = worker
+        settled = await worker.wait_for(*_SETTLED)
+        async with self._taking_over:
+            if self._serving is not worker:
+                return ReplaceOutcome(replaced=False, reason="Superseded")
+            await self._publish(settled)
+        ready = settled.phase is Phase.READY
+        return ReplaceOutcome(
+            replaced=ready, reason=settled.reason or settled.phase.value, message=settled.message
+        )
+
+    def retire(self) -> None:
+        """Let what serves finish and be gone; the gateway knows already that nobody serves."""
+        old, self._serving = self._serving, None
+        if old is not None:
+            self._let_drain(old)
 
     async def drain(self) -> None:
         """Finish what is accepted, then be gone."""
@@ -142,7 +168,13 @@ class FunctionWorker:
         for oldest in list(self._draining)[: len(self._draining) + 1 - MAX_DRAINING]:
             self._background(oldest, oldest.stop())
         # What was never ready holds no request that anybody waits for.
-        self._background(old, old.drain() if old.was_ready else old.stop())
+        self._background(old, self._drain_released(old) if old.was_ready else old.stop())
+
+    async def _drain_released(self, old: PodWorker) -> None:
+        # A request may be on its way in a connection that the instance would close as idle.
+        if self._released is not None:
+            await self._released(old)
+        await old.drain()
 
     def _background(self, worker: PodWorker, ending: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(ending)

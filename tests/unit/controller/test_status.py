@@ -20,6 +20,29 @@ def by_type(configured=GOOD, observed=None, *, runtime="python313", previous=(),
     return {condition.type: condition for condition in found}
 
 
+def test_a_function_scaled_to_zero_runs_because_a_request_starts_it():
+    running = by_type(observed=Observed(revision="hello-1", phase="ScaledToZero"))["Running"]
+
+    assert (running.status, running.reason) == (ConditionStatus.TRUE, "ScaledToZero")
+    assert "hello-1" in running.message
+
+
+def test_a_function_at_rest_says_which_revision_did_not_prove_itself():
+    observed = Observed(revision="hello-0", phase="ScaledToZero", message="no handler")
+
+    message = by_type(observed=observed)["Running"].message
+
+    assert "hello-1 is not ready: no handler" in message
+
+
+def test_a_function_turned_off_does_not_run():
+    observed = Observed(revision="hello-1", phase="TurnedOff", reason="TurnedOff")
+
+    running = by_type(observed=observed)["Running"]
+
+    assert (running.status, running.reason) == (ConditionStatus.FALSE, "TurnedOff")
+
+
 def test_a_ready_revision_is_configured_and_running():
     found = by_type()
 

@@ -41,6 +41,13 @@ def tight(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
 
 
 @pytest.fixture
+def fresh_door(tmp_path: Path) -> Iterator[GatewayProcess]:
+    """A gateway of one test alone, for tests that read what it tells the engine."""
+    with GatewayProcess(tmp_path / "log", queue_slots=30, sweep_seconds=0.05) as process:
+        yield process
+
+
+@pytest.fixture
 def instance() -> Iterator[Instance]:
     # Not tmp_path: the name of a unix socket may have 107 bytes.
     with (
