@@ -68,7 +68,7 @@ def test_a_label_selector_leaves_out_what_kubernetes_leaves_out(text, labels):
             "unable to parse requirement: found 'gt', expected: in, notin, =, ==, !=, gt, lt",
         ),
         ("!", "unable to parse requirement: found '', expected: identifier"),
-        ("x==a==b", "found '=', expected: ',' or 'end of string'"),
+        ("x==a==b", "found '==', expected: ',' or 'end of string'"),
         ("!x=a", "found '=', expected: ',' or 'end of string'"),
         ("x,", "found '', expected: identifier after ','"),
         ("x in a", "unable to parse requirement: found 'a' expected: '('"),
