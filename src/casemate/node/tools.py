@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,11 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from casemate.node.dependency_errors import RegistryUnreachable, from_tool
+from casemate.node.dependency_errors import DependencyError, RegistryUnreachable, from_tool
 from casemate.node.discovery import uv_program
 from casemate.node.node_view import PROGRAM, npm_directory
 from casemate.node.registry_access import npm_access, uv_access
-from casemate.node.tool_sandbox import ToolResult, ToolRun, ToolTimeout, run_tool
+from casemate.node.tool_sandbox import (
+    ToolResult,
+    ToolRun,
+    ToolTimeout,
+    ToolWroteTooMuch,
+    run_tool,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -146,11 +153,23 @@ class PackageTools:
             )
         except ToolTimeout as error:
             raise RegistryUnreachable(error.message) from error
+        except ToolWroteTooMuch as error:
+            _remove_half_unpacked(cache)
+            raise DependencyError(f"the packages are too large: {error.message}") from error
 
 
 def _require(tool: str, done: ToolResult, registry: RegistryConfig | None) -> None:
     if done.code != 0:
         raise from_tool(tool, registry.hide(done.stderr) if registry else done.stderr)
+
+
+def _remove_half_unpacked(cache: Path) -> None:
+    """Remove what a killed uv or npm was unpacking; what other runs use has its final name."""
+    for place in (*cache.glob(".tmp*"), *cache.glob("*/.tmp*"), *cache.glob("_cacache/tmp/*")):
+        if place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink(missing_ok=True)
 
 
 def _work() -> tempfile.TemporaryDirectory[str]:

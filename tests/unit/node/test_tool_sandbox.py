@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from casemate.node.tool_sandbox import TOOL_UID, ToolRun, ToolTimeout, run_tool
+from casemate.node.tool_bounds import TOOL_LIMITS, WriteLimits, tool_group
+from casemate.node.tool_sandbox import TOOL_UID, ToolRun, ToolTimeout, ToolWroteTooMuch, run_tool
 from support.sandboxes import PYTHON, host_root_view
 
 
@@ -79,3 +80,51 @@ def test_private_files_are_readable_by_the_tool_alone():
 def test_a_tool_that_does_not_end_is_ended():
     with pytest.raises(ToolTimeout):
         run_python("import time; time.sleep(60)", timeout_seconds=1)
+
+
+def test_a_tool_has_a_functions_list_of_system_calls():
+    code = "import os; print([l for l in open('/proc/self/status') if l.startswith('Seccomp:')])"
+
+    assert "Seccomp:\\t2" in run_python(code).stdout
+    # keyctl, which RuntimeDefault of no container engine allows either.
+    done = run_python("import ctypes; l = ctypes.CDLL(None, use_errno=True); l.syscall(250, 0, -3, 0);"
+                      "print(ctypes.get_errno())")  # fmt: skip
+    assert done.stdout.strip() == "1"
+
+
+@pytest.mark.parametrize(
+    ("code", "limits"),
+    [
+        ("f.write(b'x' * (1 << 20))", WriteLimits(total_bytes=8 << 20)),
+        ("open(f'/work/{i}', 'w').close()", WriteLimits(entries=100)),
+    ],
+    ids=["bytes", "entries"],
+)
+def test_a_tool_that_fills_the_disk_is_ended(place, code, limits):
+    endless = f"import itertools, time\nf = open('/work/f', 'wb')\nfor i in range(2000): {code}\ntime.sleep(60)"
+
+    with pytest.raises(ToolWroteTooMuch, match="wrote more than"):
+        run_python(endless, writable=((place, "/work"),), write_limits=limits)
+
+
+def test_the_scratch_memory_of_a_tool_is_bounded():
+    code = "f = open('/tmp/f', 'wb')\nfor _ in range(400): f.write(b'x' * (1 << 20))"
+
+    assert "No space left" in run_python(code).stderr
+
+
+def test_a_tool_that_eats_memory_harms_only_itself():
+    done = run_python("x = []\nwhile True: x.append(bytearray(b'x') * (64 << 20))")
+
+    assert done.code != 0
+
+
+def test_a_tools_group_bounds_it_and_is_gone_afterwards():
+    with tool_group() as cgroup:
+        if cgroup is None or not cgroup.bounds("pids"):
+            pytest.skip("this machine lends no pids control group")
+        files = [Path(path).parent for path in cgroup.join_files()]
+        bounds = {text.read_text().strip() for part in files for text in part.glob("pids.max")}
+
+    assert str(TOOL_LIMITS.processes) in bounds
+    assert not any(part.exists() for part in files)
