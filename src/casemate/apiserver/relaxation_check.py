@@ -7,6 +7,7 @@ the rules became stricter may still be changed elsewhere; the renderer refuses t
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pydantic import ValidationError
@@ -84,7 +85,7 @@ class RelaxationCheck:
         read = []
         for stored in self._store.list(kind).items:
             try:
-                read.append(model.model_validate(stored.tree()))
+                read.append(model.model_validate_json(stored.body, strict=True))
             except ValidationError:
                 continue
         return read
@@ -97,4 +98,5 @@ def _contexts(tree: Tree) -> tuple[Any, Any]:
 
 
 def _parsed(model: type[Any], given: object) -> Any:
-    return None if given is None else model.model_validate(given)
+    # From JSON, as the engine reads it: a Python list would be no tuple to a strict model.
+    return None if given is None else model.model_validate_json(json.dumps(given), strict=True)
