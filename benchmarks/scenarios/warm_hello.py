@@ -70,7 +70,12 @@ def _bottle(engine: RunningEngine) -> subprocess.Popen[bytes]:
     layer = engine.base_layer("python313")
     # cheroot is pure Python and not of the base layer: it comes from our own environment.
     places = f"{layer}:{sysconfig.get_path('purelib')}"
-    environment = {"PATH": os.environ["PATH"], "PORT": str(PYTHON_PORT), "PYTHONPATH": places}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PORT": str(PYTHON_PORT),
+        "PYTHONPATH": places,
+        "OTEL_PROPAGATORS": "tracecontext,baggage,b3multi",
+    }
     program = [engine.python("3.13") or sys.executable, str(BASELINES / "bottle_server.py")]
     return subprocess.Popen(program, env=environment, stderr=subprocess.DEVNULL)
 
