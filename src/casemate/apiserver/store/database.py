@@ -8,14 +8,14 @@ batch, and never comes from a clock.
 from __future__ import annotations
 
 import asyncio
-import json
-import sqlite3
 from bisect import bisect_left, insort
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Self
 
 from casemate.apiserver.resource import GroupResource, Tree
+from casemate.apiserver.store.data_dir import DataDirLock
+from casemate.apiserver.store.failures import StoreBroken, StoreFull
 from casemate.apiserver.store.history import History, Subscription
 from casemate.apiserver.store.objects import (
     EventType,
@@ -24,47 +24,46 @@ from casemate.apiserver.store.objects import (
     StoredObject,
     StoreEvent,
 )
-from casemate.apiserver.store.writer import (
-    KeyTaken,
-    Stale,
-    StoreBroken,
-    StoreFull,
-    Write,
-    Writer,
-    WriterState,
-)
-
-SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS objects (
-  grp TEXT NOT NULL, plural TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
-  uid TEXT NOT NULL, revision INTEGER NOT NULL, body BLOB NOT NULL,
-  PRIMARY KEY (grp, plural, namespace, name)
-) WITHOUT ROWID;
-"""
+from casemate.apiserver.store.opening import open_database
+from casemate.apiserver.store.writer import KeyTaken, Stale, Write, Writer, WriterState
 
 
 class Store:
     """All objects of one engine. Every method is called on the loop's thread."""
 
-    def __init__(self, state: WriterState) -> None:
+    def __init__(self, state: WriterState, lock: DataDirLock | None = None) -> None:
         """Made by `open`."""
+        self._lock = lock
         self._objects = dict(state.current)
         self._sorted: dict[GroupResource, list[ObjectKey]] = {}
         for key in sorted(self._objects):
             self._sorted.setdefault(key.group_resource, []).append(key)
         self.revision = state.revision
         self._history = History(state.revision)
-        self._writer = Writer(state, _save, self._committed)
+        self._writer = Writer(state, self._committed)
 
     @classmethod
     async def open(
-        cls, path: Path | None, *, encrypt: Collection[GroupResource] = (), keys: object = None
+        cls,
+        path: Path | None,
+        *,
+        encrypt: Collection[GroupResource] = (),
+        keys: Path | None = None,
     ) -> Self:
-        """Open or create; None keeps everything in memory. Raises StoreBroken."""
-        del encrypt, keys
-        return cls(await asyncio.to_thread(_open, path))
+        """Open or create `<data_dir>/store.sqlite`; None keeps everything in memory.
+
+        Bodies of `encrypt` are sealed at rest with the keyring `keys`, if not said otherwise
+        `<data_dir>/keys/encryption.key`, which is made for a new store.
+        Raises DataDirInUse, StoreCorrupted, StoreTooNew, EncryptionKeyRefused, StoreBroken.
+        """
+        lock = DataDirLock(path.parent) if path is not None else None
+        try:
+            state = await asyncio.to_thread(open_database, path, encrypt, keys)
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+        return cls(state, lock)
 
     def get(self, key: ObjectKey) -> StoredObject | None:
         """Return one object."""
@@ -100,9 +99,11 @@ class Store:
         return self._history.watch(group_resource, namespace, since)
 
     async def close(self) -> None:
-        """Write what is queued and end every watch."""
+        """Write what is queued and end every watch; safe to repeat."""
         self._history.close()
         await self._writer.close()
+        if self._lock is not None:
+            self._lock.release()
 
     async def _submit(
         self, key: ObjectKey, tree: Tree | None, expected: int, *, delete: bool
@@ -129,50 +130,6 @@ class Store:
                     insort(keys, write.key)
                 self._objects[write.key] = write.result
             self._history.append(StoreEvent(kind, write.result, write.previous))
-
-
-def _open(path: Path | None) -> WriterState:
-    try:
-        connection = sqlite3.connect(
-            path if path is not None else ":memory:", check_same_thread=False, isolation_level=None
-        )
-        if path is not None:
-            path.chmod(0o600)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.executescript(_SCHEMA)
-        connection.execute(
-            "INSERT OR IGNORE INTO meta VALUES ('schema', ?), ('revision', '1')",
-            (str(SCHEMA_VERSION),),
-        )
-        state = WriterState(connection, _revision(connection))
-        for group, plural, namespace, name, _uid, revision, body in connection.execute(
-            "SELECT * FROM objects"
-        ):
-            key = ObjectKey(group, plural, namespace, name)
-            metadata = json.loads(body)["metadata"]
-            state.current[key] = StoredObject.read(key, body, revision, metadata)
-    except (sqlite3.Error, OSError, ValueError) as error:
-        raise StoreBroken(f"the store cannot be opened: {error}") from error
-    return state
-
-
-def _revision(connection: sqlite3.Connection) -> int:
-    row = connection.execute("SELECT value FROM meta WHERE name = 'revision'").fetchone()
-    return int(row[0])
-
-
-def _save(connection: sqlite3.Connection, write: Write, stored: StoredObject) -> None:
-    key = write.key
-    if write.delete:
-        connection.execute(
-            "DELETE FROM objects WHERE grp = ? AND plural = ? AND namespace = ? AND name = ?", key
-        )
-        return
-    connection.execute(
-        "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (*key, stored.uid, stored.resource_version, stored.body),
-    )
 
 
 __all__ = ["KeyTaken", "Stale", "Store", "StoreBroken", "StoreFull"]
