@@ -12,6 +12,7 @@ from typing import Any
 from casemate.apiserver.body import media_type, read_value
 from casemate.apiserver.patch.apply import apply
 from casemate.apiserver.patch.json_patch import json_patch
+from casemate.apiserver.patch.managed_fields import Writer
 from casemate.apiserver.patch.merge_patch import merge_patch
 from casemate.apiserver.patch.strategic import strategic_merge
 from casemate.apiserver.resource import Tree
@@ -88,17 +89,16 @@ async def _apply(
     writes: Writes, target: Target, value: Any, options: WriteOptions, now: str
 ) -> Written:
     applied = _checked(target, value)
+    writer = Writer(options.manager, target.subresource, target.resource.api_version, now)
 
     def change(stored: Tree | None) -> Tree:
         return apply(
             target.resource.schema,
             stored,
             applied,
-            manager=options.manager,
-            subresource=target.subresource,
+            writer,
             force=options.force,
-            api_version=target.resource.api_version,
-            now=now,
+            reset=_reset(target),
         )
 
     for _ in range(3):
@@ -112,6 +112,13 @@ async def _apply(
         except KeyTaken:
             continue
     raise not_found(target.subject)
+
+
+def _reset(target: Target) -> tuple[str, ...]:
+    """Return the fields that a door does not write: an owner of them would own nothing."""
+    if target.subresource == "status":
+        return ("metadata", "spec") if "." in target.resource.group else ("spec",)
+    return ("status",) if "status" in target.resource.subresources else ()
 
 
 def _checked(target: Target, value: Any) -> Tree:

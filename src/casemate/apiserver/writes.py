@@ -22,7 +22,7 @@ from casemate.apiserver.object_meta import (
     metadata_of,
     same_object,
 )
-from casemate.apiserver.patch.managed_fields import updated
+from casemate.apiserver.patch.managed_fields import Writer, updated
 from casemate.apiserver.resource import Resource, Tree
 from casemate.apiserver.status_error import (
     Cause,
@@ -231,10 +231,7 @@ class Writes:
             target.resource.schema,
             before,
             wanted,
-            manager=options.manager,
-            subresource=target.subresource,
-            api_version=target.resource.api_version,
-            now=self._now(),
+            Writer(options.manager, target.subresource, target.resource.api_version, self._now()),
         )
 
     def _check(self, target: Target, old: Tree | None, new: Tree | None) -> None:
