@@ -134,6 +134,35 @@ def errors_page() -> str:
     return "\n".join([*out, ""])
 
 
+def exit_codes_page() -> str:
+    """Every number with which a command ends, from the error tree."""
+    out = [
+        "# Exit codes\n",
+        "| number | meaning | errors |",
+        "| --- | --- | --- |",
+        "| 0 | done | |",
+        (
+            "| 1 | the answer is no: `evaluate` found violations, an invoked Function answered "
+            "400 or more, `doctor` found no sandbox | {1} |"
+        ),
+        "| 2 | what was given cannot be used; a wrong command line too | {2} |",
+        "| 4 | something that was named does not exist | {4} |",
+        "| 5 | not available now; trying again may help | {5} |",
+        "| 6 | this machine cannot do, or cannot enforce, what was asked | {6} |",
+        "| 70 | a defect of casemate | {70} |",
+        "| 130 | interrupted | |",
+    ]
+    by_number: dict[int, set[str]] = {}
+    for kind in all_errors():
+        by_number.setdefault(kind.exit_code, set()).add(f"`{kind.code}`")
+    text = "\n".join([*out, ""])
+    for number, codes in by_number.items():
+        if f"{{{number}}}" not in text:
+            raise SystemExit(f"exit number {number} has no row in exit_codes_page")
+        text = text.replace(f"{{{number}}}", ", ".join(sorted(codes)))
+    return re.sub(r"\{\d+\}", "", text)
+
+
 def settings_page() -> str:
     """The environment variables of the engine."""
     names = re.findall(r"CASEMATE_[A-Z_]+", inspect.getsource(Settings))
@@ -164,6 +193,7 @@ PAGES = {
     "serverless.md": lambda: kind_page("Serverless", Serverless),
     "conditions.md": conditions_page,
     "errors.md": errors_page,
+    "exit-codes.md": exit_codes_page,
     "settings.md": settings_page,
     "runtimes.md": runtimes_page,
 }

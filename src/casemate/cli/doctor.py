@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import click
 
@@ -13,14 +14,16 @@ from casemate.settings import read_settings
 
 @click.command("doctor")
 @click.option("--strict", is_flag=True, help="Exit 1 for a degraded limit too.")
-@output_option(formats=("table", "json", "yaml"))
+@output_option()
 def command(*, strict: bool, output: str) -> int:
     """Look at kernel, sandbox, limits and interpreters by trying them.
 
     Exit 1 when no sandbox can be started here.
     """
     checks = asyncio.run(examine(read_settings()))
-    if output == "table":
+    if output == "name":
+        sys.stdout.writelines(f"{one.name}\n" for one in checks)
+    elif output in ("table", "wide"):
         rows = [[one.name, one.status, one.detail, one.remedy] for one in checks]
         print_table(rows, ["check", "status", "found", "remedy"])
     else:

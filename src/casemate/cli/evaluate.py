@@ -31,7 +31,7 @@ VIOLATIONS, UNREADABLE = 1, 2
 @click.argument("more", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--level", default="restricted", show_default=True, help="restricted or baseline.")
 @click.option("--version", default="latest", show_default=True, help="latest or v1.N.")
-@output_option(formats=("table", "json", "yaml"))
+@output_option()
 def command(
     files: tuple[Path, ...], more: tuple[Path, ...], level: str, version: str, output: str
 ) -> int:
@@ -42,8 +42,10 @@ def command(
     unreadable: list[Violation] = []
     documents = list(_documents([*files, *more], unreadable))
     answers = evaluate_manifests(documents, level, version)
-    if output == "table":
-        _print_answers(answers)
+    if output == "name":
+        sys.stdout.writelines(f"{_object(answer)}\n" for answer in answers)
+    elif output in ("table", "wide"):
+        _print_answers(answers, wide=output == "wide")
     else:
         print_document(answers, output)
     for violation in unreadable:
@@ -63,13 +65,20 @@ def _documents(
             yield origin, document.tree
 
 
-def _print_answers(answers: list[dict[str, Any]]) -> None:
+def _print_answers(answers: list[dict[str, Any]], *, wide: bool) -> None:
     rows = []
     for answer in answers:
-        place = [answer["file"], f"{answer['kind']}/{answer['name']}"]
+        place = [answer["file"], _object(answer)]
         if answer["allowed"]:
-            rows.append([*place, "allowed", ""])
+            rows.append([*place, "allowed", "", ""])
         rows += [
-            [*place, violation["reason"], violation["detail"]] for violation in answer["violations"]
+            [*place, violation["reason"], violation["detail"], violation["rule"]]
+            for violation in answer["violations"]
         ]
-    print_table(rows, ["file", "object", "verdict", "detail"])
+    headers = ["file", "object", "verdict", "detail", "rule"]
+    shown = len(headers) if wide else len(headers) - 1
+    print_table([row[:shown] for row in rows], headers[:shown])
+
+
+def _object(answer: dict[str, Any]) -> str:
+    return f"{answer['kind']}/{answer['name']}"
