@@ -126,5 +126,5 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if value is None:
-        return "<nil>"
+        return "<no value>"
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)

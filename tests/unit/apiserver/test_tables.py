@@ -265,7 +265,7 @@ def test_an_unknown_part_of_the_object_is_refused():
     [
         ("string", ".spec.number", "5"),
         ("string", ".spec.list", '["a"]'),
-        ("string", ".spec.none", "<nil>"),
+        ("string", ".spec.none", "<no value>"),
         ("string", ".spec.list[0]", "a"),
         ("string", ".spec.list[1]", None),
         ("string", ".spec.list[*]", "a"),
