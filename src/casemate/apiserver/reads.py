@@ -23,9 +23,10 @@ from casemate.apiserver.store.objects import Snapshot, StoredObject
 
 # As long as Kubernetes keeps what a continue token needs.
 KEPT_SECONDS = 300.0
-# One list of 10,000 in flight is some kilobytes of references; a caller who starts hundreds and
-# finishes none loses the oldest.
+# A kept list holds bodies that the store may have replaced since. A caller who starts hundreds and
+# finishes none loses the oldest: these bounds are what he can make the engine hold.
 MOST_KEPT = 64
+MOST_KEPT_BYTES = 256 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class _Kept:
     of: tuple[GroupResource, str | None, str]
     snapshot: Snapshot
     counted: bool
+    bytes: int
     until_seconds: float
 
 
@@ -57,6 +59,7 @@ class Reads:
         self._store = store
         self._seconds = monotonic_seconds
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._kept_bytes = 0
 
     def list(
         self, group_resource: GroupResource, namespace: str | None, options: ListOptions
@@ -79,7 +82,7 @@ class Reads:
         identity, start = _read_token(options.continue_token)
         kept = self._kept.get(identity)
         if kept is None or kept.until_seconds < self._seconds():
-            self._kept.pop(identity, None)
+            self._drop(identity)
             raise expired(
                 "The provided continue parameter is too old to display a consistent list result. "
                 "You must start a new list without the continue parameter."
@@ -105,16 +108,30 @@ class Reads:
         left = len(snapshot.items) - end
         if left <= 0:
             return Page(items, snapshot.resource_version)
-        identity = identity or secrets.token_urlsafe(12)
-        self._keep(identity, _Kept(asked, snapshot, counted, self._seconds() + KEPT_SECONDS))
+        identity = identity or self._keep(asked, snapshot, counted=counted)
         token = base64.urlsafe_b64encode(json.dumps([identity, end]).encode()).decode()
         return Page(items, snapshot.resource_version, token, left if counted else None)
 
-    def _keep(self, identity: str, kept: _Kept) -> None:
-        self._kept[identity] = kept
-        self._kept.move_to_end(identity)
-        while len(self._kept) > MOST_KEPT:
-            self._kept.popitem(last=False)
+    def _keep(
+        self, asked: tuple[GroupResource, str | None, str], snapshot: Snapshot, *, counted: bool
+    ) -> str:
+        """Keep a list for as long as a token of it may be used, and the newest before others."""
+        size = sum(len(one.body) for one in snapshot.items)
+        identity = secrets.token_urlsafe(12)
+        until = self._seconds() + KEPT_SECONDS
+        self._kept[identity] = _Kept(asked, snapshot, counted, size, until)
+        self._kept_bytes += size
+        while len(self._kept) > 1 and (
+            len(self._kept) > MOST_KEPT
+            or self._kept_bytes > MOST_KEPT_BYTES
+            or next(iter(self._kept.values())).until_seconds < self._seconds()
+        ):
+            self._drop(next(iter(self._kept)))
+        return identity
+
+    def _drop(self, identity: str) -> None:
+        kept = self._kept.pop(identity, None)
+        self._kept_bytes -= kept.bytes if kept is not None else 0
 
     def _check_version(self, options: ListOptions) -> None:
         wanted = options.resource_version

@@ -60,7 +60,8 @@ async def watch(
         yield Broken(too_large(wanted, store.revision))
         return
     initial = options.initial_events if options.initial_events is not None else not wanted
-    since = None if initial else wanted
+    # 0 is "any": without initial events that is from now.
+    since = None if initial else wanted or None
     # Subscribed before the list is taken, on one thread: nothing happens between the two.
     try:
         subscription = store.watch(resource.group_resource, namespace, since)
@@ -88,23 +89,29 @@ async def _follow(
 ) -> AsyncIterator[WatchItem]:
     seconds = options.timeout_seconds or DEFAULT_WATCH_SECONDS
     end = clock.monotonic_seconds() + seconds
-    while (left := end - clock.monotonic_seconds()) > 0:
+    bookmark = clock.monotonic_seconds() + BOOKMARK_SECONDS
+    while (now := clock.monotonic_seconds()) < end:
         # What this watcher has seen at least: everything up to here is in its queue or was sent.
         reached = store.revision
         try:
-            event = await subscription.next(min(left, BOOKMARK_SECONDS))
+            event = await subscription.next(max(0.0, min(end, bookmark) - now))
         except TooSlow:
             yield Broken(expired("the watcher is too slow: list again"))
             return
-        if event is None:
+        if event is not None:
+            last = event.object.resource_version
+            change = _as_seen(event, options)
+            if change is not None:
+                yield change
+        elif subscription.closed:
+            return
+        else:
             last = max(last, reached)
+        # Also between events: a busy stream that shows this watcher nothing still moves on.
+        if clock.monotonic_seconds() >= bookmark:
+            bookmark = clock.monotonic_seconds() + BOOKMARK_SECONDS
             if options.bookmarks:
                 yield Bookmark(last)
-            continue
-        last = event.object.resource_version
-        change = _as_seen(event, options)
-        if change is not None:
-            yield change
 
 
 def _as_seen(event: StoreEvent, options: ListOptions) -> Change | None:

@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import islice
 from typing import Self
 
 from casemate.apiserver.resource import GroupResource
@@ -79,6 +80,11 @@ class Subscription:
             raise TooSlow("the watcher fell behind", hint="list again")
         return self._queue.popleft() if self._queue else None
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more arrives."""
+        return self._closed
+
     def close(self) -> None:
         """End it; nothing more arrives."""
         self._closed = True
@@ -128,11 +134,12 @@ class History:
         if since is not None and since < self._before_oldest:
             raise Compacted(self._before_oldest)
         subscription = Subscription(self, of, namespace, ())
-        if since is not None:
-            for event in self._events:
-                if event.object.resource_version > since and subscription.wants(event):
-                    subscription.offer(event)
         self._watchers.setdefault(of, set()).add(subscription)
+        if since is not None:
+            # Each write is one event and one revision, so the place of the first is known.
+            for event in islice(self._events, since - self._before_oldest, None):
+                if subscription.wants(event):
+                    subscription.offer(event)
         return subscription
 
     def forget(self, subscription: Subscription) -> None:

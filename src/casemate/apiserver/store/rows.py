@@ -74,7 +74,7 @@ class RowCodec:
 
     def object_of(self, row: Row, *, must_be_sealed: bool = False) -> StoredObject:
         """Return the object of a row. Raises DamagedRow, EncryptionKeyRefused."""
-        if row.checksum != checksum(row):
+        if not _typed(row) or row.checksum != checksum(row):
             raise _damaged(row, "its checksum is wrong")
         if must_be_sealed and not row.key_name:
             raise _damaged(row, "it is in clear where it was sealed")
@@ -108,6 +108,12 @@ def checksum(row: Row) -> bytes:
     digest = blake2b(json.dumps(row[:7]).encode(), digest_size=_CHECKSUM_BYTES)
     digest.update(row.body)
     return digest.digest()
+
+
+def _typed(row: Row) -> bool:
+    # SQLite keeps what it is given, whatever the column says.
+    texts = (*row.key, row.uid, row.key_name)
+    return isinstance(row.body, bytes) and all(isinstance(text, str) for text in texts)
 
 
 def write_row(connection: sqlite3.Connection, row: Row) -> None:
