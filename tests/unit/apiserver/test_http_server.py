@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -177,12 +177,10 @@ def test_a_caller_who_sends_slowly_loses_his_connection(served, monkeypatch):
     with served.connect() as connection:
         connection.sendall(GET)
         connection.settimeout(10)
-        try:
+        left = b""
+        # A TimeoutError would be our own patience that ended, not the server's: it fails here.
+        with suppress(ConnectionError, ssl.SSLError):
             left = connection.recv(1)
-        except OSError as error:
-            # A time-out would be our own patience that ended, not the server's.
-            assert not isinstance(error, TimeoutError)
-            left = b""
 
     assert left == b""
 
