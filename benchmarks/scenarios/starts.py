@@ -12,7 +12,8 @@ from pathlib import Path
 
 from benchmarks.harness.engine import CASEMATE, RunningEngine
 from casemate.api.manifest import parse_manifests
-from casemate.engine.objects import ObjectStore
+from casemate.apiserver.store.database import Store
+from casemate.engine.objects import Objects
 from casemate.engine.revisions import LocalRevisions
 from casemate.node.launch import Launcher
 from casemate.settings import Settings
@@ -52,15 +53,17 @@ def invoke(engine: RunningEngine) -> dict[str, object]:
 
 async def _starts(engine: RunningEngine, name: str) -> list[float]:
     launcher = await Launcher.start()
-    store = ObjectStore(lambda _: None)
+    store = await Store.open(None)
     folder = Path(tempfile.mkdtemp(prefix="casemate-st-"))
     settings = Settings(engine.state, Path(engine.environment["CASEMATE_CACHE_DIR"]), folder)
-    revisions = LocalRevisions(settings, store, launcher, strict=False)
+    revisions = LocalRevisions(settings, Objects(store), launcher, strict=False)
     manifest = (EXAMPLES / name / "function.yaml").read_bytes()
-    store.replace_all(parse_manifests(manifest, name).objects_or_raise())
-    made = await revisions.make(next(store.functions()), lambda _: None)
+    function = parse_manifests(manifest, name).functions[0]
+    made = await revisions.make(function, lambda _: None)
     plan = made.plan.sandbox  # type: ignore[attr-defined]  # a WorkerPlan on this engine
     times = [await _one(launcher, plan, folder / str(number)) for number in range(RUNS)]
+    revisions.close()
+    await store.close()
     await launcher.close()
     return times
 

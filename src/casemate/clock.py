@@ -19,6 +19,11 @@ def now_seconds() -> int:
     return int(time.time())
 
 
+def from_seconds(seconds: int) -> datetime:
+    """Return the moment that is `seconds` after the epoch, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 def monotonic_seconds() -> float:
     """Return a clock that never goes back; only differences mean anything."""
     return time.monotonic()

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from casemate.api.manifest import parse_manifests
-from casemate.engine.objects import ObjectStore
+from casemate.apiserver.store.database import Store
+from casemate.engine.objects import Objects
 from casemate.engine.revisions import LocalRevisions
 from casemate.node.launch import Launcher
 from casemate.settings import Settings
@@ -30,6 +31,7 @@ from support.node_runtime import start_node
 from support.python_runtime import RUNTIME as PYTHON_SERVER
 from support.python_runtime import interpreters, start_python
 from support.runtime_client import UnixConnection
+from support.stored import put
 
 LANGUAGES = ("python", "node")
 PYTHON_PRELUDE = '''\
@@ -127,14 +129,16 @@ class Arena:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._launcher = self._call(Launcher.start())
-        self._objects = ObjectStore(lambda _ref: None)
+        self._store = self._call(Store.open(None))
         self._revisions = LocalRevisions(
-            self._settings, self._objects, self._launcher, strict=False
+            self._settings, Objects(self._store), self._launcher, strict=False
         )
         self._victims = Victims(folder)
 
     def close(self) -> None:
         """Take everything down."""
+        self._revisions.close()
+        self._call(self._store.close())
         self._call(self._launcher.close())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
@@ -185,8 +189,10 @@ class Arena:
             "spec": {"runtime": runtime, "source": {"inline": {"source": source}}},
         }
         parsed = parse_manifests(json.dumps(manifest).encode(), "attack")
-        self._objects.replace_all(parsed.objects_or_raise())
-        function = next(self._objects.functions())
+        for found in parsed.objects_or_raise():
+            if found.kind != "Function":
+                await put(self._store, found.wire())
+        function = parsed.functions[0]
         made = await self._revisions.make(function, lambda _step: None)
         place = Path(tempfile.mkdtemp(dir="/tmp", prefix="casemate-at-"))
         with socket.socket(socket.AF_UNIX) as requests, socket.socket(socket.AF_UNIX) as metrics:

@@ -17,16 +17,7 @@ from casemate.engine.function_runner import FOR_A_DEVELOPER, Warmth
 from casemate.engine.local import EngineOptions, LocalEngine
 from casemate.engine.manifest_files import LoadedManifests
 from casemate.settings import Settings
-
-
-def a_function(name: str, runtime: str, source: str, **spec: Any) -> dict[str, Any]:
-    """Build a manifest; `spec` adds fields."""
-    return {
-        "apiVersion": "serverless.kyma-project.io/v1alpha2",
-        "kind": "Function",
-        "metadata": {"name": name},
-        "spec": {"runtime": runtime, "source": {"inline": {"source": source}}, **spec},
-    }
+from support.stored import a_function
 
 
 def test_settings(folder: Path) -> Settings:
@@ -166,7 +157,7 @@ class EngineSession:
             {"apiVersion": "v1", "kind": "List", "items": [*self._manifests.values()]}
         )
         objects = parse_manifests(text.encode(), "session").objects_or_raise()
-        self._on_loop(lambda: self.engine.apply(LoadedManifests(objects, ())))
+        self._run(self.engine.apply(LoadedManifests(objects, ())))
 
     def _on_loop(self, work):
         async def run():
@@ -176,3 +167,6 @@ class EngineSession:
 
     def _run(self, work):
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(120)
+
+
+__all__ = ["EngineSession", "a_function", "test_settings"]

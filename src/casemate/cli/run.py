@@ -61,7 +61,7 @@ def command(  # noqa: PLR0913, PLR0917  # click passes one argument per option
 
     async def session() -> int:
         async with LocalEngine(read_settings(), options) as engine:
-            engine.apply(loaded)
+            await engine.apply(loaded)
             if tour:
                 from casemate.cli.tour import take_tour  # noqa: PLC0415  # not for every run
 

@@ -92,6 +92,8 @@ def is_settled(row: dict[str, Any]) -> bool:
     """Tell whether a Function serves, or will not without a change."""
     conditions = {found["type"]: found for found in row["status"].get("conditions", ())}
     configured, running = conditions.get("ConfigurationReady"), conditions.get("Running")
+    if row["status"].get("observedGeneration") != row["metadata"].get("generation"):
+        return False
     if configured is None or running is None:
         return False
     settled = configured["status"] == "True" and running["status"] != "Unknown"

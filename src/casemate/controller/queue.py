@@ -2,7 +2,7 @@
 
 Obligations, after client-go's work queue: a key that is added while it waits is handed out once; a
 key that is added while it is being worked on is handed out again afterwards, never twice at a time;
-failures of one key delay that key alone.
+failures of one key delay that key alone, and all retries together stay below a rate.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from typing import Generic, TypeVar
 # The first retry comes before a person notices; the last is what Kubernetes' controllers use.
 FIRST_BACKOFF_SECONDS = 0.25
 LAST_BACKOFF_SECONDS = 300.0
+# As client-go's default: a common cause, such as a registry that is down, fails every key at once.
+RETRIES_PER_SECOND = 10.0
+RETRY_BURST = 100
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -33,6 +36,8 @@ class KeyQueue(Generic[Key]):
         self._working: set[Key] = set()
         self._failures: dict[Key, int] = {}
         self._timers: dict[Key, asyncio.TimerHandle] = {}
+        # When the bucket of retries was, or will be, full again.
+        self._retries_full_at = 0.0
         self._available = asyncio.Event()
 
     def add(self, key: Key) -> None:
@@ -57,7 +62,7 @@ class KeyQueue(Generic[Key]):
     def retry(self, key: Key) -> float:
         """Ask for a look at `key` after its back-off; returns the delay in seconds."""
         self._failures[key] = self._failures.get(key, 0) + 1
-        delay = backoff_seconds(self._failures[key])
+        delay = max(backoff_seconds(self._failures[key]), self._bucket_seconds())
         self.add_after(key, delay)
         return delay
 
@@ -86,6 +91,12 @@ class KeyQueue(Generic[Key]):
         """Cancel every timer."""
         for key in list(self._timers):
             self._cancel_timer(key)
+
+    def _bucket_seconds(self) -> float:
+        """Take one retry out of the bucket; returns how long to wait for it."""
+        now = asyncio.get_running_loop().time()
+        self._retries_full_at = max(self._retries_full_at, now) + 1 / RETRIES_PER_SECOND
+        return max(0.0, self._retries_full_at - now - RETRY_BURST / RETRIES_PER_SECOND)
 
     def _cancel_timer(self, key: Key) -> None:
         timer = self._timers.pop(key, None)

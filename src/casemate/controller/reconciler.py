@@ -2,31 +2,28 @@
 
 Level-triggered: a look at a key reads the whole wanted state and the whole observed state and acts
 on the difference, so it does not matter how often, or why, it is asked. The two engines differ only
-in what they pass in as `RevisionMaker` and `Runner`.
+in what they pass in as `RevisionMaker`, `Runner` and `History`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import structlog
 
-from casemate import clock
-from casemate.api.conditions import Condition
 from casemate.api.function import Function, FunctionRevision
 from casemate.api.meta import FunctionRef
 from casemate.controller.observation import Configured, Fault, Observed
 from casemate.controller.queue import KeyQueue
-from casemate.controller.status import conditions
+from casemate.controller.stored_function import StoredFunction
 from casemate.errors import CasemateError, Retry
 
-# Making a revision may wait for a package registry: more than one, so that nobody waits for it too,
-# few, because each may start a build.
-WORKERS = 4
+# A look costs a task and no thread; what may build or fetch bounds itself. Many looks at a time, so
+# that the slow ones, which wait for a registry, are never all of them.
+WORKERS = 64
 
 Progress = Callable[[str], None]
 
@@ -39,6 +36,8 @@ class MadeRevision:
     plan: object
     """What the Runner of the same engine understands."""
     relaxed_fields: tuple[str, ...] = ()
+    template: dict[str, Any] = field(default_factory=dict)
+    """The rendered Pod template, as the API writes it."""
 
 
 class RevisionMaker(Protocol):
@@ -64,65 +63,62 @@ class Runner(Protocol):
 class FunctionReader(Protocol):
     """Where the wanted state is read."""
 
-    def function(self, ref: FunctionRef) -> Function | None:
-        """Return the newest manifest, or None when it is gone."""
+    def read(self, ref: FunctionRef) -> StoredFunction | None:
+        """Return what is stored now, or None when it is gone; never raises for what it holds."""
+
+
+class History(Protocol):
+    """The revisions of each Function that were accepted."""
+
+    async def record(self, function: Function, made: MadeRevision) -> None:
+        """Remember an accepted revision, once. Raises CasemateError with retry BACKOFF."""
+
+    def last_good(self, stored: StoredFunction) -> Function | None:
+        """Return the Function as it was when a revision of it last served, if one did."""
 
 
 class Reconciler:
-    """Owns the queue, the workers and the newest status of each Function."""
+    """Owns the queue, the workers and how far each manifest came."""
 
     def __init__(
         self,
         functions: FunctionReader,
         maker: RevisionMaker,
         runner: Runner,
+        history: History,
         *,
         on_progress: Callable[[FunctionRef, str], None] = lambda _ref, _step: None,
+        on_change: Callable[[FunctionRef], None] = lambda _ref: None,
     ) -> None:
-        """`on_progress` hears each step of making a revision, for a person who waits."""
+        """`on_progress` hears each step, for a person; `on_change` whose status may differ."""
         self.queue: KeyQueue[FunctionRef] = KeyQueue()
         self._functions = functions
         self._maker = maker
         self._runner = runner
+        self._history = history
         self._on_progress = on_progress
+        self._on_change = on_change
         self._configured: dict[FunctionRef, Configured] = {}
-        self._conditions: dict[FunctionRef, tuple[Condition, ...]] = {}
-        self._changed = asyncio.Event()
+        self._accepted: dict[FunctionRef, Function] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger("controller")
 
     async def run(self) -> None:
         """Work until cancelled."""
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(WORKERS):
-                workers.create_task(self._work())
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(WORKERS):
+                    workers.create_task(self._work())
+        finally:
+            self.queue.close()
 
     def configured(self, ref: FunctionRef) -> Configured | None:
         """Return how far the newest manifest of `ref` came."""
         return self._configured.get(ref)
 
-    def conditions(self, ref: FunctionRef) -> tuple[Condition, ...]:
-        """Compute the conditions of `ref` now; transition times survive between calls."""
-        function, configured = self._functions.function(ref), self._configured.get(ref)
-        if function is None or configured is None:
-            return ()
-        self._conditions[ref] = conditions(
-            function.spec.runtime,
-            configured,
-            self._runner.observe(ref),
-            previous=self._conditions.get(ref, ()),
-            now=clock.rfc3339(clock.now()),
-        )
-        return self._conditions[ref]
-
-    def notify(self) -> None:
-        """Wake everybody who waits in `changed`."""
-        self._changed.set()
-
-    async def changed(self, seconds: float) -> None:
-        """Return when a status may have changed, at the latest after `seconds`."""
-        self._changed.clear()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), seconds)
+    def accepted(self, ref: FunctionRef) -> Function | None:
+        """Return the Function as it was when a revision of it was last handed to the runner."""
+        return self._accepted.get(ref)
 
     async def _work(self) -> None:
         while True:
@@ -137,24 +133,55 @@ class Reconciler:
                 self.queue.done(ref)
 
     async def _reconcile(self, ref: FunctionRef) -> None:
-        function = self._functions.function(ref)
-        if function is None:
-            await self._runner.remove(ref)
+        stored = self._functions.read(ref)
+        if stored is None:
             self._configured.pop(ref, None)
-            self._conditions.pop(ref, None)
+            self._accepted.pop(ref, None)
             self.queue.forget(ref)
-            self.notify()
+            # Draining takes as long as the slowest request: nobody else waits for it.
+            self._spawn(self._runner.remove(ref))
+            self._on_change(ref)
             return
-        generation = function.metadata.generation or 1
+        if stored.function is None:
+            self._set(ref, Configured(stored.generation, fault=stored.fault))
+            await self._fall_back(stored)
+            return
         try:
-            made = await self._maker.make(function, self._progress(ref, generation))
-            self._set(ref, Configured(generation, made.revision, None, "", made.relaxed_fields))
-            await self._runner.run(function, made)
+            await self._bring(stored, stored.function)
         except CasemateError as error:
-            self._fault(ref, generation, error)
+            self._fault(stored, error)
+            await self._fall_back(stored)
+
+    async def _bring(self, stored: StoredFunction, function: Function) -> None:
+        """Make and run the newest manifest. Raises CasemateError when it cannot be."""
+        ref, generation = stored.ref, stored.generation
+        made = await self._maker.make(function, self._progress(ref, generation))
+        self._set(ref, Configured(generation, made.revision, None, "", made.relaxed_fields))
+        self._accepted[ref] = function
+        await self._runner.run(function, made)
+        try:
+            await self._history.record(function, made)
+        except CasemateError as error:
+            # It runs; only the note of it is missing.
+            self._log.warning("revision not recorded", function=str(ref), why=error.message)
+            self.queue.retry(ref)
         else:
             self.queue.forget(ref)
-        self.notify()
+
+    async def _fall_back(self, stored: StoredFunction) -> None:
+        """Serve by the last good revision when the newest cannot be made and nothing runs."""
+        if self._runner.observe(stored.ref).revision is not None:
+            return
+        good = self._history.last_good(stored)
+        if good is None:
+            return
+        try:
+            made = await self._maker.make(good, lambda _step: None)
+            self._accepted[stored.ref] = good
+            await self._runner.run(good, made)
+        except CasemateError as error:
+            self._log.warning("no fallback", function=str(stored.ref), why=error.message)
+        self._on_change(stored.ref)
 
     def _progress(self, ref: FunctionRef, generation: int) -> Progress:
         def report(step: str) -> None:
@@ -163,13 +190,24 @@ class Reconciler:
 
         return report
 
-    def _fault(self, ref: FunctionRef, generation: int, error: CasemateError) -> None:
+    def _fault(self, stored: StoredFunction, error: CasemateError) -> None:
         retried = error.retry is Retry.BACKOFF
         fault = Fault(error.code, str(error), retried)
-        self._set(ref, Configured(generation, fault=fault))
+        self._set(stored.ref, Configured(stored.generation, fault=fault))
         if retried:
-            self.queue.retry(ref)
+            self.queue.retry(stored.ref)
 
     def _set(self, ref: FunctionRef, configured: Configured) -> None:
         self._configured[ref] = configured
-        self.notify()
+        self._on_change(ref)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        async def logged() -> None:
+            try:
+                await work
+            except Exception:  # noqa: BLE001  # one Function's end must not end the engine
+                self._log.exception("a Function was not removed cleanly")
+
+        task = asyncio.create_task(logged())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)

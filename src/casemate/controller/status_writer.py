@@ -15,11 +15,12 @@ import structlog
 
 from casemate import clock
 from casemate.api.conditions import Condition, ConditionStatus
-from casemate.api.function import Function, FunctionAddress, FunctionStatus
+from casemate.api.function import FunctionAddress, FunctionStatus
 from casemate.api.meta import FunctionRef
 from casemate.controller.observation import Configured, Observed
 from casemate.controller.queue import KeyQueue
 from casemate.controller.status import conditions
+from casemate.controller.stored_function import StoredFunction
 from casemate.errors import CasemateError
 
 # States that follow each other within this time are written as one: a start takes longer.
@@ -30,7 +31,7 @@ _SETTLE_SECONDS = 0.02
 class Seen:
     """Everything that a Function's status is computed from."""
 
-    function: Function
+    stored: StoredFunction
     configured: Configured
     observed: Observed
     address: FunctionAddress
@@ -39,34 +40,34 @@ class Seen:
 class StatusSink(Protocol):
     """Where statuses and Events go."""
 
-    async def write_status(self, function: Function, status: FunctionStatus) -> None:
+    async def write_status(self, stored: StoredFunction, status: FunctionStatus) -> None:
         """Store the status of this Function, if it is still the same object."""
 
-    async def record(self, function: Function, kind: str, reason: str, message: str) -> None:
-        """Tell an Event; `kind` is Normal or Warning."""
+    async def record(self, stored: StoredFunction, kind: str, reason: str, message: str) -> None:
+        """Tell an Event; `kind` is Normal or Warning. Never raises: an Event is only a note."""
 
 
 def function_status(seen: Seen, now: str) -> FunctionStatus:
     """Compute a status; `now` (RFC 3339) becomes the transition time of what changed."""
-    function, configured = seen.function, seen.configured
-    stored = function.status
+    stored, configured, before = seen.stored, seen.configured, seen.stored.status
     found = conditions(
-        function.spec.runtime,
+        stored.runtime,
         configured,
         seen.observed,
-        previous=(stored.conditions or ()) if stored else (),
+        previous=(before.conditions or ()) if before else (),
         now=now,
     )
+    spec = stored.function.spec if stored.function else None
     return FunctionStatus(
         observed_generation=configured.generation,
-        runtime=function.spec.runtime,
-        runtime_image_override=function.spec.runtime_image_override,
+        runtime=stored.runtime,
+        runtime_image_override=spec.runtime_image_override if spec else None,
         replicas=seen.observed.ready,
         ready_replicas=seen.observed.ready,
-        pod_selector=f"serverless.kyma-project.io/function-name={function.ref.name}",
+        pod_selector=f"serverless.kyma-project.io/function-name={stored.ref.name}",
         conditions=found,
         address=seen.address,
-        revision=configured.revision or (stored.revision if stored else None),
+        revision=configured.revision or (before.revision if before else None),
         relaxed_fields=configured.relaxed_fields or None,
     )
 
@@ -109,14 +110,14 @@ class StatusWriter:
         if seen is None:
             return
         status = function_status(seen, clock.rfc3339(clock.now()))
-        stored = seen.function.status
-        if stored is not None and stored.wire() == status.wire():
+        old = seen.stored.status
+        if old is not None and old.wire() == status.wire():
             return
-        await self._sink.write_status(seen.function, status)
-        before = (stored.conditions or ()) if stored else ()
+        await self._sink.write_status(seen.stored, status)
+        before = (old.conditions or ()) if old else ()
         for condition in _changed(before, status.conditions or ()):
             kind = "Warning" if _is_trouble(condition) else "Normal"
-            await self._sink.record(seen.function, kind, condition.reason, condition.message)
+            await self._sink.record(seen.stored, kind, condition.reason, condition.message)
 
 
 def _changed(before: Iterable[Condition], after: Iterable[Condition]) -> Iterable[Condition]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from casemate.api.function import Function
 from casemate.api.function_policy import selects
-from casemate.engine.objects import ObjectStore
+from casemate.engine.objects import Objects
 from casemate.errors import InvalidInput, NotFound
 from casemate.node.image_interpreter import probe_image
 from casemate.node.images import find_image
@@ -33,22 +33,19 @@ class ImageNotImported(NotFound):
 class CustomImages:
     """Images of the store as interpreters; each is probed once per runtime."""
 
-    def __init__(self, store: Store, objects: ObjectStore) -> None:
+    def __init__(self, store: Store, objects: Objects) -> None:
         self._store = store
         self._objects = objects
         self._probed: dict[tuple[str, str], Interpreter] = {}
 
     def interpreter(self, function: Function, image: str) -> Interpreter:
-        """Return the interpreter in `image`.
+        """Return the interpreter in an image that `require_allowed` let through; blocks.
 
-        Raises ImageNotAllowed, ImageNotImported or ContractProbeFailed.
+        Raises ImageNotImported or ContractProbeFailed.
         """
         reference = parse_image_reference(image)
         if reference.digest is None:
-            raise ImageNotAllowed(
-                f"image {image!r} has no digest", hint="pin it: repository@sha256:..."
-            )
-        self._require_allowed(function, image)
+            raise _unpinned(image)
         found = find_image(self._store, reference.digest)
         if found is None:
             raise ImageNotImported(
@@ -60,7 +57,10 @@ class CustomImages:
             self._probed[key] = probe_image(found, function.spec.runtime)
         return self._probed[key]
 
-    def _require_allowed(self, function: Function, image: str) -> None:
+    def require_allowed(self, function: Function, image: str) -> None:
+        """Raise ImageNotAllowed unless the image is pinned and every policy lets it run."""
+        if parse_image_reference(image).digest is None:
+            raise _unpinned(image)
         labels = self._objects.namespace_labels(function.ref.namespace)
         for policy in self._objects.policies():
             rules = policy.spec.images
@@ -74,3 +74,7 @@ class CustomImages:
                     f"policy {policy.metadata.name}: {verdict.detail or verdict.reason}",
                     hint="use an image of an allowed repository",
                 )
+
+
+def _unpinned(image: str) -> ImageNotAllowed:
+    return ImageNotAllowed(f"image {image!r} has no digest", hint="pin it: repository@sha256:...")

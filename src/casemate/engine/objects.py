@@ -1,125 +1,176 @@
-"""The objects that were applied, in memory, and who must look again when one changes.
+"""The API's objects with their types: keys in, parsed objects out. The store is the only truth.
 
-Stands where the store of the local Kubernetes API will stand: it gives generations and uids as an
-API server does, and tells the controller only keys.
+Each object is parsed once per write that the store has seen, by the same types and rules that admit
+it, so that what an older version or a restored backup left behind cannot pass them by. What does
+not parse is not there, except for a Function: that one is told what is wrong with it.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from casemate.api.core_objects import ConfigMap, Namespace, Secret
-from casemate.api.function import Function
+from pydantic import ValidationError
+
+from casemate.api.conditions import ConditionReason
+from casemate.api.core_objects import ConfigMap, Secret
+from casemate.api.function import Function, FunctionStatus
 from casemate.api.function_policy import FunctionPolicy
-from casemate.api.manifest import ManifestObject, ObjectKey, key_of
 from casemate.api.meta import FunctionRef
+from casemate.api.rules import function_violations
 from casemate.api.serverless import Serverless
+from casemate.api.violations import from_pydantic
+from casemate.api.workload import WireModel
+from casemate.apiserver.resource import GroupResource
+from casemate.apiserver.store.database import Store
+from casemate.apiserver.store.objects import ObjectKey, StoredObject
+from casemate.controller.observation import Fault
+from casemate.controller.stored_function import StoredFunction
 
-Found = TypeVar("Found", bound=ManifestObject)
+FUNCTIONS = GroupResource("serverless.kyma-project.io", "functions")
+SECRETS = GroupResource("", "secrets")
+CONFIG_MAPS = GroupResource("", "configmaps")
+NAMESPACES = GroupResource("", "namespaces")
+POLICIES = GroupResource("casemate.dev", "functionpolicies")
+SERVERLESSES = GroupResource("operator.kyma-project.io", "serverlesses")
+
+Found = TypeVar("Found", bound=WireModel)
 
 
-class ObjectStore:
-    """Typed objects by identity; `replace_all` makes the store equal to a set of manifests."""
+class Objects:
+    """Reads typed objects out of a store; every call is on the store's loop and never waits."""
 
-    def __init__(self, changed: Callable[[FunctionRef], None]) -> None:
-        self._objects: dict[ObjectKey, ManifestObject] = {}
-        self._folders: Mapping[FunctionRef, Path] = {}
-        self._changed = changed
-
-    def replace_all(
-        self,
-        objects: Iterable[ManifestObject],
-        folders: Mapping[FunctionRef, Path] | None = None,
-    ) -> None:
-        """Hold exactly `objects`; Functions whose inputs changed are reported, each once.
-
-        `folders` names those whose code is a whole folder; any file of it may have changed.
-        """
-        self._folders = dict(folders or {})
-        wanted = {key_of(found): found for found in objects}
-        changed = {key for key in self._objects if key not in wanted}
-        for key, found in wanted.items():
-            stored = self._objects.get(key)
-            if stored is None or not _same(stored, found):
-                changed.add(key)
-                self._objects[key] = _admit(found, stored)
-        for key in set(self._objects) - set(wanted):
-            del self._objects[key]
-        for ref in {*self._affected(changed), *self._folders}:
-            self._changed(ref)
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._parsed: dict[ObjectKey, tuple[int, WireModel | StoredFunction | None]] = {}
+        self.folders: Mapping[FunctionRef, Path] = {}
+        """Functions whose code is a whole folder on this machine."""
 
     def folder(self, ref: FunctionRef) -> Path | None:
         """Return the folder that holds a Function's code, if it is more than its manifest."""
-        return self._folders.get(ref)
+        return self.folders.get(ref)
+
+    def read(self, ref: FunctionRef) -> StoredFunction | None:
+        """Return one Function, readable or not; None when it is not there."""
+        key = _key(FUNCTIONS, ref.namespace, ref.name)
+        stored = self._store.get(key)
+        if stored is None:
+            self._parsed.pop(key, None)
+            return None
+        known = self._parsed.get(key)
+        if known is not None and known[0] == stored.resource_version:
+            found = known[1]
+        else:
+            found = _function(ref, stored)
+            self._parsed[key] = (stored.resource_version, found)
+        return found if isinstance(found, StoredFunction) else None
 
     def function(self, ref: FunctionRef) -> Function | None:
-        """Return one Function."""
-        found = self._objects.get(ObjectKey("Function", ref.namespace, ref.name))
-        return found if isinstance(found, Function) else None
+        """Return one Function that can be read."""
+        stored = self.read(ref)
+        return stored.function if stored is not None else None
 
-    def functions(self) -> Iterator[Function]:
-        """Yield every Function, by namespace and name."""
-        for key in sorted(key for key in self._objects if key.kind == "Function"):
-            found = self._objects[key]
-            if isinstance(found, Function):
+    def refs(self, namespace: str | None = None) -> list[FunctionRef]:
+        """Return the keys of every Function, by namespace and name."""
+        items = self._store.list(FUNCTIONS, namespace).items
+        return [FunctionRef(found.key.namespace, found.key.name) for found in items]
+
+    def functions(self, namespace: str | None = None) -> Iterator[Function]:
+        """Yield every Function that can be read, by namespace and name."""
+        for ref in self.refs(namespace):
+            found = self.function(ref)
+            if found is not None:
                 yield found
+
+    def tree(self, ref: FunctionRef) -> dict[str, Any] | None:
+        """Return a Function as it is stored."""
+        stored = self._store.get(_key(FUNCTIONS, ref.namespace, ref.name))
+        return stored.tree() if stored is not None else None
 
     def secret(self, namespace: str, name: str) -> Secret | None:
         """Return one Secret."""
-        return self._typed(ObjectKey("Secret", namespace, name), Secret)
+        return self._typed(_key(SECRETS, namespace, name), Secret)
 
     def config_map(self, namespace: str, name: str) -> ConfigMap | None:
         """Return one ConfigMap."""
-        return self._typed(ObjectKey("ConfigMap", namespace, name), ConfigMap)
+        return self._typed(_key(CONFIG_MAPS, namespace, name), ConfigMap)
 
     def namespace_labels(self, name: str) -> dict[str, str]:
-        """Return the labels of a namespace; one that was never applied has none."""
-        found = self._typed(ObjectKey("Namespace", "", name), Namespace)
-        return dict(found.metadata.labels or {}) if found else {}
+        """Return the labels of a namespace; one that is not there has none."""
+        found = self._store.get(_key(NAMESPACES, "", name))
+        return dict(found.labels) if found is not None else {}
 
     def policies(self) -> tuple[FunctionPolicy, ...]:
         """Return every FunctionPolicy."""
-        found = self._objects.values()
-        return tuple(policy for policy in found if isinstance(policy, FunctionPolicy))
+        return tuple(self._all(POLICIES, FunctionPolicy))
 
     def serverless(self) -> Serverless | None:
-        """Return the installation's settings, if any were applied."""
-        found = (one for one in self._objects.values() if isinstance(one, Serverless))
-        return next(found, None)
+        """Return the installation's settings: of several objects the first by name."""
+        return next(self._all(SERVERLESSES, Serverless), None)
+
+    def _all(self, of: GroupResource, kind: type[Found]) -> Iterator[Found]:
+        for stored in self._store.list(of).items:
+            found = self._typed(stored.key, kind)
+            if found is not None:
+                yield found
 
     def _typed(self, key: ObjectKey, kind: type[Found]) -> Found | None:
-        found = self._objects.get(key)
-        return found if isinstance(found, kind) else None
-
-    def _affected(self, changed: set[ObjectKey]) -> Iterator[FunctionRef]:
-        """Yield the Functions to look at: changed ones, and all when their surroundings changed.
-
-        A Secret or policy changes rarely on one machine; a look that finds nothing to do is cheap.
-        """
-        if any(key.kind != "Function" for key in changed):
-            for function in self.functions():
-                yield function.ref
-        for key in changed:
-            if key.kind == "Function":
-                yield FunctionRef(key.namespace, key.name)
+        stored = self._store.get(key)
+        if stored is None:
+            self._parsed.pop(key, None)
+            return None
+        known = self._parsed.get(key)
+        if known is None or known[0] != stored.resource_version:
+            known = (stored.resource_version, _parse(stored, kind))
+            self._parsed[key] = known
+        return known[1] if isinstance(known[1], kind) else None
 
 
-def _same(stored: ManifestObject, given: ManifestObject) -> bool:
-    return stored.model_dump(exclude={"metadata"}) == given.model_dump(
-        exclude={"metadata"}
-    ) and _user_metadata(stored) == _user_metadata(given)
+def _key(of: GroupResource, namespace: str, name: str) -> ObjectKey:
+    return ObjectKey(of.group, of.plural, namespace, name)
 
 
-def _user_metadata(found: ManifestObject) -> tuple[object, object]:
-    return found.metadata.labels, found.metadata.annotations
+def _parse(stored: StoredObject, kind: type[Found]) -> Found | None:
+    try:
+        return kind.model_validate_json(stored.body, strict=True)
+    except ValidationError:
+        return None
 
 
-def _admit(found: ManifestObject, stored: ManifestObject | None) -> ManifestObject:
-    """Set what a server sets: a uid for life, and a generation that grows with each change."""
-    generation = (stored.metadata.generation or 1) + 1 if stored is not None else 1
-    uid = stored.metadata.uid if stored is not None else str(uuid.uuid4())
-    metadata = found.metadata.model_copy(update={"uid": uid, "generation": generation})
-    return found.model_copy(update={"metadata": metadata})
+def _function(ref: FunctionRef, stored: StoredObject) -> StoredFunction:
+    try:
+        function = Function.model_validate_json(stored.body, strict=True)
+    except ValidationError as error:
+        reasons = [
+            f"{'.'.join(map(str, detail['loc']))}: {from_pydantic(detail).message}"
+            for detail in error.errors(include_url=False)
+        ]
+        return _unreadable(ref, stored, reasons)
+    broken = [f"{found.path}: {found.message}" for _, found in function_violations(function)]
+    return _unreadable(ref, stored, broken) if broken else StoredFunction.of(function)
+
+
+def _unreadable(ref: FunctionRef, stored: StoredObject, reasons: list[str]) -> StoredFunction:
+    """Say what is wrong, and keep of the object what can be told apart without its type."""
+    tree = json.loads(stored.body)
+    spec = tree.get("spec")
+    runtime = spec.get("runtime") if isinstance(spec, dict) else None
+    status: FunctionStatus | None
+    try:
+        status = FunctionStatus.model_validate_json(json.dumps(tree["status"]), strict=True)
+    except (KeyError, ValidationError):
+        status = None
+    message = "; ".join(reasons) or "it cannot be read"
+    return StoredFunction(
+        ref,
+        stored.uid,
+        int(tree["metadata"].get("generation") or 1),
+        runtime if isinstance(runtime, str) else "",
+        fault=Fault(ConditionReason.INVALID_FUNCTION_SPEC, message),
+        status=status,
+    )
+
+
+__all__ = ["FUNCTIONS", "Objects"]

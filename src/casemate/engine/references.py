@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from casemate.api.function import Function
 from casemate.api.meta import FunctionRef
 from casemate.api.workload import Container, EnvVar, KeySelector, PodTemplate, SecretVolume
-from casemate.engine.objects import ObjectStore
+from casemate.engine.objects import Objects
 from casemate.errors import NotFound
 from casemate.node.plan_inputs import FilesVolume, VolumeFile
 
 _DEFAULT_MODE = 0o400
+# Kyma's name for the Secret with a private registry's .npmrc or pip.conf.
+REGISTRY_SECRET = "serverless-package-registry-config"  # noqa: S105  # a name, not a secret
 
 
 class MissingReference(NotFound):
@@ -22,8 +25,24 @@ class MissingReference(NotFound):
     code = "MissingReference"
 
 
+def refers_to(function: Function, kind: str, name: str) -> bool:
+    """Tell whether a Function's revision depends on this Secret or ConfigMap of its namespace."""
+    spec = function.spec
+    mounted = {mount.secret_name for mount in spec.secret_mounts or ()} | {REGISTRY_SECRET}
+    if kind == "Secret" and name in mounted:
+        return True
+    for variable in spec.env or ():
+        source = variable.value_from
+        if source is None:
+            continue
+        selector = source.secret_key_ref if kind == "Secret" else source.config_map_key_ref
+        if selector is not None and selector.name == name:
+            return True
+    return False
+
+
 def resolved_environment(
-    template: PodTemplate, ref: FunctionRef, objects: ObjectStore
+    template: PodTemplate, ref: FunctionRef, objects: Objects
 ) -> dict[str, str]:
     """Return the value of every variable that comes from elsewhere; raises MissingReference."""
     return dict(
@@ -33,9 +52,7 @@ def resolved_environment(
     )
 
 
-def secret_volume(
-    secret: SecretVolume, ref: FunctionRef, objects: ObjectStore
-) -> FilesVolume | None:
+def secret_volume(secret: SecretVolume, ref: FunctionRef, objects: Objects) -> FilesVolume | None:
     """Return a Secret's files, None for an optional one that is absent."""
     found = objects.secret(ref.namespace, secret.secret_name)
     if found is None:
@@ -58,7 +75,7 @@ def secret_volume(
 
 
 def _variables(
-    container: Container, ref: FunctionRef, objects: ObjectStore
+    container: Container, ref: FunctionRef, objects: Objects
 ) -> Iterator[tuple[str, str]]:
     for variable in container.env:
         if variable.value_from is not None:
@@ -67,7 +84,7 @@ def _variables(
                 yield variable.name, value
 
 
-def _value(variable: EnvVar, ref: FunctionRef, objects: ObjectStore) -> str | None:
+def _value(variable: EnvVar, ref: FunctionRef, objects: Objects) -> str | None:
     source = variable.value_from
     if source is None:
         return variable.value

@@ -7,7 +7,7 @@ violation. Editors write in several steps, so a change is read when it has been 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from watchfiles import awatch
@@ -22,7 +22,7 @@ _STEP_MS = 10
 
 async def follow_changes(
     paths: Sequence[Path],
-    apply: Callable[[LoadedManifests], None],
+    apply: Callable[[LoadedManifests], Awaitable[None]],
     tell: Callable[[CasemateError | None], None],
 ) -> None:
     """Apply the paths' objects after each change until cancelled; `tell` hears each outcome."""
@@ -31,9 +31,8 @@ async def follow_changes(
         return
     async for _ in awatch(*watched, debounce=_QUIET_MS, step=_STEP_MS, recursive=True):
         try:
-            loaded = await asyncio.to_thread(load_manifests, paths)
+            await apply(await asyncio.to_thread(load_manifests, paths))
         except CasemateError as error:
             tell(error)
         else:
-            apply(loaded)
             tell(None)

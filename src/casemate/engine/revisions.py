@@ -1,7 +1,8 @@
 """A manifest -> a revision that this machine can run: source, packages, template, plan.
 
 Every part is named by its digest, so that equal manifests give the same revision and the second
-making costs a few look-ups. What waits for the disk or a registry runs in a thread.
+making costs a few look-ups. What waits for the disk runs in a thread; what may wait for a registry
+in one of a few of its own, so that it holds up nobody who needs no registry.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from casemate.api.effective import timeout_seconds
 from casemate.api.function import Function, FunctionRevision
+from casemate.api.meta import FunctionRef
 from casemate.api.workload import PodTemplate
 from casemate.controller.reconciler import MadeRevision, Progress
 from casemate.engine.custom_images import CustomImages
 from casemate.engine.host_users import HostUsers
-from casemate.engine.objects import ObjectStore
-from casemate.engine.references import resolved_environment, secret_volume
+from casemate.engine.objects import Objects
+from casemate.engine.references import REGISTRY_SECRET, resolved_environment, secret_volume
 from casemate.engine.rendering import render_policy, runtime_image
 from casemate.errors import Internal
 from casemate.node.instance import WorkerPlan
@@ -45,9 +50,23 @@ from casemate.settings import Settings
 from casemate.sources.inline import folder_source, inline_source
 from casemate.sources.lockfile import Dependencies, parse_dependencies
 
-# Kyma's name for the Secret with a private registry's .npmrc or pip.conf.
-REGISTRY_SECRET = "serverless-package-registry-config"  # noqa: S105  # a name, not a secret
 _NAME_DIGITS = 10
+# Each may start a resolver and a build; two cores do not get faster by more.
+_BUILDERS = 4
+_READERS = 4
+# A change of the machine's interpreters is noticed after this long, without a look for each make.
+_BASIS_SECONDS = 30.0
+# The one that serves, the one that is to follow, and one that drains.
+_KEPT_TEMPLATES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """What all Functions of one runtime share."""
+
+    interpreter: Interpreter
+    server: ReadOnlyMount
+    base: Layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,17 +74,20 @@ class _Parts:
     """Everything of a revision that lies in the store."""
 
     source: SourceTree
-    interpreter: Interpreter
-    server: ReadOnlyMount
-    base: Layer
+    basis: _Basis
     layer: Layer | None
+
+    @property
+    def interpreter(self) -> Interpreter:
+        """The interpreter that runs it."""
+        return self.basis.interpreter
 
 
 class LocalRevisions:
     """The local engine's RevisionMaker (see `casemate.controller.reconciler`)."""
 
     def __init__(
-        self, settings: Settings, objects: ObjectStore, launcher: Launcher, *, strict: bool
+        self, settings: Settings, objects: Objects, launcher: Launcher, *, strict: bool
     ) -> None:
         self._objects = objects
         self._launcher = launcher
@@ -77,8 +99,25 @@ class LocalRevisions:
         tools = PackageTools(settings.cache_dir, lambda: self._interpreters.ensure("nodejs24").root)
         self._resolver = Resolver(tools, settings.state_dir / "locks-resolved")
         self._layers = Layers(self._store, tools)
+        self._bases: dict[str, tuple[float, _Basis]] = {}
+        self._templates: dict[FunctionRef, dict[str, dict[str, Any]]] = {}
+        self._builders = ThreadPoolExecutor(_BUILDERS, "build")
+        self._readers = ThreadPoolExecutor(_READERS, "source")
         # Only names: what exists in /proc decides what must be covered.
         self._proc_entries = frozenset(path.name for path in Path("/proc").iterdir())
+
+    def close(self) -> None:
+        """Start nothing more; what is being built ends by itself."""
+        for pool in (self._builders, self._readers):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def template(self, ref: FunctionRef, revision: str) -> Mapping[str, Any]:
+        """Return the Pod template of a revision that was made of late, or an empty one."""
+        return self._templates.get(ref, {}).get(revision, {})
+
+    def forget(self, ref: FunctionRef) -> None:
+        """Drop what is remembered of a Function that is gone."""
+        self._templates.pop(ref, None)
 
     async def make(self, function: Function, progress: Progress) -> MadeRevision:
         """Make the revision of this manifest; raises CasemateError with the reason."""
@@ -87,46 +126,72 @@ class LocalRevisions:
         def say(step: str) -> None:
             loop.call_soon_threadsafe(progress, step)
 
-        parts = await asyncio.to_thread(self._parts, function, say)
-        return self._plan(function, parts)
-
-    def _parts(self, function: Function, say: Progress) -> _Parts:
-        runtime, inline = function.runtime, function.spec.source.inline
-        folder = self._objects.folder(function.ref)
         # Before anything is fetched: a manifest that may not run must not make this machine work.
         render_policy(function, serverless=self._objects.serverless())
+        inline = function.spec.source.inline
         if inline is None:
             raise Internal("a source that is not inline was let through")
-        files = (
-            folder_source(folder, runtime=runtime)
-            if folder is not None
-            else inline_source(inline.source, inline.dependencies, runtime=runtime)
-        )
-        dependencies = parse_dependencies(inline.dependencies, runtime.language)
-        source = ensure_source_tree(self._store, files)
+        folder = self._objects.folder(function.ref)
+        basis = await self._basis(function, say)
+        source = await loop.run_in_executor(self._readers, self._source, function, folder)
+        dependencies = parse_dependencies(inline.dependencies, function.runtime.language)
+        layer = None
+        if dependencies is not None:
+            registry = self._registry(function)
+            build = partial(self._layer, dependencies, basis.interpreter, registry, say)
+            layer = await loop.run_in_executor(self._builders, build)
+        made = self._plan(function, _Parts(source, basis, layer))
+        known = self._templates.setdefault(function.ref, {})
+        known.pop(made.revision.name, None)
+        known[made.revision.name] = made.template
+        for oldest in list(known)[:-_KEPT_TEMPLATES]:
+            del known[oldest]
+        return made
+
+    async def _basis(self, function: Function, say: Progress) -> _Basis:
+        loop, image = asyncio.get_running_loop(), function.spec.runtime_image_override
+        if image is not None:
+            self._images.require_allowed(function, image)
+        name = f"{function.spec.runtime} {image or ''}"
+        known = self._bases.get(name)
+        if known is not None and loop.time() < known[0]:
+            return known[1]
+        basis = await loop.run_in_executor(self._builders, self._ensure_basis, function, say)
+        self._bases[name] = (loop.time() + _BASIS_SECONDS, basis)
+        return basis
+
+    def _ensure_basis(self, function: Function, say: Progress) -> _Basis:
         image = function.spec.runtime_image_override
         interpreter = (
-            self._interpreters.ensure(runtime.name, say)
+            self._interpreters.ensure(function.spec.runtime, say)
             if image is None
             else self._images.interpreter(function, image)
         )
         base = self._layers.ensure_base_layer(interpreter)
-        layer = self._layer(function, dependencies, interpreter, say)
-        server = ensure_runtime_server(self._store, interpreter)
-        return _Parts(source, interpreter, server, base, layer)
+        return _Basis(interpreter, ensure_runtime_server(self._store, interpreter), base)
+
+    def _source(self, function: Function, folder: Path | None) -> SourceTree:
+        runtime, inline = function.runtime, function.spec.source.inline
+        if folder is not None:
+            files = folder_source(folder, runtime=runtime)
+        elif inline is not None:
+            files = inline_source(inline.source, inline.dependencies, runtime=runtime)
+        else:
+            raise Internal("a source that is not inline was let through")
+        return ensure_source_tree(self._store, files)
+
+    def _registry(self, function: Function) -> RegistryConfig | None:
+        secret = self._objects.secret(function.ref.namespace, REGISTRY_SECRET)
+        content = RegistryConfig.from_secret(secret.values()) if secret else None
+        return content.concerning(function.runtime.language) if content else None
 
     def _layer(
         self,
-        function: Function,
-        dependencies: Dependencies | None,
+        dependencies: Dependencies,
         interpreter: Interpreter,
+        registry: RegistryConfig | None,
         say: Progress,
-    ) -> Layer | None:
-        if dependencies is None:
-            return None
-        secret = self._objects.secret(function.ref.namespace, REGISTRY_SECRET)
-        content = RegistryConfig.from_secret(secret.values()) if secret else None
-        registry = content.concerning(function.runtime.language) if content else None
+    ) -> Layer:
         say("resolving dependencies")
         lock = self._resolver.resolve(dependencies, interpreter, registry=registry)
         say("building the dependency layer")
@@ -164,7 +229,8 @@ class LocalRevisions:
             ProbeRules.of(template.spec.containers[0]),
             timeout_seconds(function.spec, policy.timeout_seconds),
         )
-        return MadeRevision(revision, plan, harden(function, policy).relaxed_fields)
+        relaxed = harden(function, policy).relaxed_fields
+        return MadeRevision(revision, plan, relaxed, template.wire())
 
     def _inputs(self, function: Function, template: PodTemplate, parts: _Parts) -> PlanInputs:
         ref, root = function.ref, parts.interpreter.root
@@ -172,7 +238,9 @@ class LocalRevisions:
         return PlanInputs(
             function=str(ref),
             root=RootView(
-                (*root.mounts, parts.server, parts.base.mount), root.symlinks, root.files
+                (*root.mounts, parts.basis.server, parts.basis.base.mount),
+                root.symlinks,
+                root.files,
             ),
             executable=parts.interpreter.executable,
             enforcement=self._launcher.enforcement,

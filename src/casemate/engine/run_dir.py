@@ -39,6 +39,16 @@ class RunDir:
         return self.path / "control.sock"
 
     @property
+    def kubeconfig(self) -> Path:
+        """How every command finds the API of the engine that runs here."""
+        return self.path / "kubeconfig"
+
+    @property
+    def api_keys(self) -> Path:
+        """Keys of an API without a data directory: they end with it."""
+        return self.path / "api"
+
+    @property
     def sockets(self) -> Path:
         """Parent of the instances' listening sockets; never mounted into a sandbox."""
         return self.path / "s"
@@ -48,11 +58,25 @@ class RunDir:
         """Parent of the instances' log files."""
         return self.path / "logs"
 
+    def write_kubeconfig(self, text: str) -> None:
+        """Put the file there in one step, readable by this user alone."""
+        draft = self.path / ".kubeconfig"
+        draft.unlink(missing_ok=True)
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123  # pathlib has no mode
+            file.write(text)
+        draft.rename(self.kubeconfig)
+
     def close(self) -> None:
         """Remove the sockets (logs stay for reading) and release the lock."""
-        self.control_socket.unlink(missing_ok=True)
-        shutil.rmtree(self.sockets, ignore_errors=True)
+        self.clear()
         os.close(self._lock_fd)
+
+    def clear(self) -> None:
+        """Remove what an engine that was killed left behind; logs stay for reading."""
+        self.control_socket.unlink(missing_ok=True)
+        self.kubeconfig.unlink(missing_ok=True)
+        for folder in (self.api_keys, self.sockets):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def open_run_dir(path: Path) -> RunDir:
@@ -80,8 +104,7 @@ def open_run_dir(path: Path) -> RunDir:
             hint="stop it, or set CASEMATE_RUN_DIR for a second one",
         ) from error
     opened = RunDir(path, lock_fd)
-    opened.control_socket.unlink(missing_ok=True)
-    shutil.rmtree(opened.sockets, ignore_errors=True)
+    opened.clear()
     opened.sockets.mkdir(mode=0o700)
     opened.logs.mkdir(mode=0o700, exist_ok=True)
     return opened

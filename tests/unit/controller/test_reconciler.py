@@ -7,8 +7,10 @@ import json
 
 from casemate.api.function import FunctionRevision
 from casemate.api.manifest import parse_manifests
-from casemate.controller.observation import Observed
+from casemate.controller.observation import Fault, Observed
 from casemate.controller.reconciler import MadeRevision, Reconciler
+from casemate.controller.status import conditions
+from casemate.controller.stored_function import StoredFunction
 from casemate.errors import NotFound, Unavailable
 
 
@@ -23,23 +25,36 @@ def a_function(name: str):
 
 
 class NotedEngine:
-    """Reader, maker and runner in one: the whole world of a reconciler."""
+    """Reader, maker, runner and history in one: the whole world of a reconciler."""
 
     def __init__(self, *names: str) -> None:
         self.wanted = {function.ref: function for function in map(a_function, names)}
         self.failures: dict[str, list[Exception]] = {}
         self.ran: list[str] = []
         self.removed: list[str] = []
+        self.recorded: list[str] = []
+        self.good = {}
+        self.unreadable = {}
 
-    def function(self, ref):
-        return self.wanted.get(ref)
+    def read(self, ref):
+        if ref in self.unreadable:
+            return self.unreadable[ref]
+        found = self.wanted.get(ref)
+        return StoredFunction.of(found) if found else None
+
+    async def record(self, function, made):
+        self.recorded.append(made.revision.name)
+
+    def last_good(self, stored):
+        return self.good.get(stored.ref)
 
     async def make(self, function, progress):
         progress("making")
         pending = self.failures.get(function.ref.name, [])
         if pending:
             raise pending.pop(0)
-        revision = FunctionRevision(name=f"{function.ref.name}-1", source_digest="sha256:0")
+        number = function.metadata.labels["n"] if function.metadata.labels else "1"
+        revision = FunctionRevision(name=f"{function.ref.name}-{number}", source_digest="sha256:0")
         return MadeRevision(revision, None)
 
     async def run(self, function, made):
@@ -49,14 +64,14 @@ class NotedEngine:
         self.removed.append(ref.name)
 
     def observe(self, ref):
-        ready = f"{ref.name}-1" in self.ran
-        return Observed(revision=f"{ref.name}-1", ready=1, phase="Ready") if ready else Observed()
+        mine = [name for name in self.ran if name.startswith(f"{ref.name}-")]
+        return Observed(revision=mine[-1], ready=1, phase="Ready") if mine else Observed()
 
 
 def reconciled(world: NotedEngine, seconds: float = 0.1) -> Reconciler:
     async def scenario():
-        reconciler = Reconciler(world, world, world)
-        for ref in world.wanted:
+        reconciler = Reconciler(world, world, world, world)
+        for ref in (*world.wanted, *world.unreadable):
             reconciler.queue.add(ref)
         working = asyncio.create_task(reconciler.run())
         await asyncio.sleep(seconds)
@@ -69,8 +84,12 @@ def reconciled(world: NotedEngine, seconds: float = 0.1) -> Reconciler:
 
 
 def condition(reconciler, world, kind):
-    ref = next(iter(world.wanted))
-    return next(one for one in reconciler.conditions(ref) if one.type == kind)
+    ref = next(iter([*world.wanted, *world.unreadable]))
+    found = conditions(
+        "python313", reconciler.configured(ref), world.observe(ref), previous=(),
+        now="2026-01-01T00:00:00Z",
+    )  # fmt: skip
+    return next(one for one in found if one.type == kind)
 
 
 def test_a_wanted_function_is_made_and_run():
@@ -118,7 +137,7 @@ def test_a_function_that_is_gone_is_removed():
     ref = next(iter(world.wanted))
 
     async def scenario():
-        reconciler = Reconciler(world, world, world)
+        reconciler = Reconciler(world, world, world, world)
         world.wanted.clear()
         reconciler.queue.add(ref)
         working = asyncio.create_task(reconciler.run())
@@ -129,3 +148,50 @@ def test_a_function_that_is_gone_is_removed():
     asyncio.run(scenario())
 
     assert world.removed == ["hello"]
+
+
+def test_an_accepted_revision_is_recorded():
+    world = NotedEngine("hello")
+
+    reconciled(world)
+
+    assert world.recorded == ["hello-1"]
+
+
+def test_an_object_that_cannot_be_read_is_a_condition_and_the_others_go_on():
+    world = NotedEngine("good")
+    bad = a_function("bad").ref
+    fault = Fault("InvalidFunctionSpec", "spec.runtime: runtime does not exist")
+    world.unreadable[bad] = StoredFunction(bad, "u", 7, "python27", fault=fault)
+
+    reconciler = reconciled(world)
+
+    configured = reconciler.configured(bad)
+    assert (configured.generation, configured.fault) == (7, fault)
+    assert world.ran == ["good-1"]
+
+
+def test_the_last_good_revision_serves_when_the_newest_cannot_be_made():
+    world = NotedEngine("hello")
+    ref = next(iter(world.wanted))
+    good = world.wanted[ref]
+    metadata = good.metadata.model_copy(update={"labels": {"n": "0"}})
+    world.good[ref] = good.model_copy(update={"metadata": metadata})
+    world.failures["hello"] = [NotFound("no such package")]
+
+    reconciler = reconciled(world)
+
+    assert world.ran == ["hello-0"]
+    assert condition(reconciler, world, "ConfigurationReady").reason == "NotFound"
+    assert condition(reconciler, world, "Running").status == "True"
+
+
+def test_a_good_revision_that_runs_is_not_touched_when_the_newest_cannot_be_made():
+    world = NotedEngine("hello")
+    world.ran.append("hello-0")
+    world.good = dict(world.wanted)
+    world.failures["hello"] = [NotFound("no such package")]
+
+    reconciled(world)
+
+    assert world.ran == ["hello-0"]
