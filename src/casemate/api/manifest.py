@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from casemate.api.core_objects import ConfigMap, Namespace, Secret, ServiceAccount
 from casemate.api.document_scalars import BOOLEAN_WORDS
@@ -208,6 +208,17 @@ def _parse_item(
         objects.append((found, place))
 
 
+def object_violations(
+    model: type[BaseModel], tree: dict[str, Any]
+) -> tuple[tuple[Location, Violation], ...]:
+    """Return every rule that one object breaks, for a caller that knows its kind."""
+    try:
+        found = model.model_validate_json(json.dumps(tree), strict=True)
+    except ValidationError as error:
+        return tuple(_type_violations(model, tree, error))
+    return function_violations(found) if isinstance(found, Function) else ()
+
+
 _NAME_VIOLATION = Violation("metadata.name", "")
 
 
@@ -239,7 +250,7 @@ def _model_of(tree: dict[str, Any], report: Any) -> type[ManifestObject] | None:
 
 
 def _type_violations(
-    model: type[ManifestObject], tree: dict[str, Any], error: ValidationError
+    model: type[BaseModel], tree: dict[str, Any], error: ValidationError
 ) -> Iterator[tuple[Location, Violation]]:
     """Yield what the types refuse, then what the rules refuse in the part that is sound."""
     details = error.errors(include_url=False)
