@@ -17,12 +17,27 @@ from casemate.errors import CasemateError
 # command -> (module, one-line help); help stands here so that `--help` imports nothing.
 COMMANDS = {
     "run": ("run", "Run Functions on this machine, in the foreground."),
+    "up": ("up", "Start the engine in the background, with a store that lasts."),
+    "down": ("down", "Stop the engine."),
+    "status": ("status", "Say what runs here."),
+    "apply": ("apply", "Make the engine hold what manifests say."),
+    "get": ("get", "Print what the engine holds."),
+    "describe": ("describe", "Tell all about one Function."),
+    "delete": ("delete", "Delete objects."),
+    "logs": ("logs", "Print what a Function wrote."),
+    "rollout": ("rollout", "Revisions: history, undo, status."),
     "invoke": ("invoke", "Call a running Function with a token of its own."),
     "token": ("token", "Print a short-lived token for one Function."),
     "init": ("init", "Start a Function in a new folder."),
     "render": ("render", "Print the Kubernetes objects of a Function."),
     "evaluate": ("evaluate", "Check manifests against the Pod Security Standards."),
     "image": ("image", "Bring images to this machine, for custom runtimes."),
+    "kubeconfig": ("kubeconfig", "Print the kubeconfig of the running engine."),
+    "backup": ("backup", "Copy everything that was applied to one file."),
+    "restore": ("restore", "Put a backup back."),
+    "rotate-key": ("rotate_key", "Seal Secrets at rest with a new key."),
+    "service": ("service", "The engine as a service of systemd."),
+    "serve": ("serve", "Run the lasting engine in the foreground."),
     "doctor": ("doctor", "Say what this machine can enforce, and how to get the rest."),
     "completion": ("completion", "Print the completion script of a shell."),
     "version": ("version", "Print the version."),
@@ -95,3 +110,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.close()
         return 0
     return result if isinstance(result, int) else 0
+
+
+if __name__ == "__main__":
+    # How the engine starts itself in the background, with an interpreter that reads no settings.
+    sys.exit(main())

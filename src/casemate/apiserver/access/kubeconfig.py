@@ -1,16 +1,18 @@
-"""The kubeconfig of a caller with a client certificate, with everything inline in one file."""
+"""The kubeconfig of a caller with a client certificate, with everything inline in one file.
+
+Written as JSON, which is YAML too: every client reads it, and our own commands need no YAML reader.
+"""
 
 from __future__ import annotations
 
 import base64
-
-import yaml
+import json
 
 from casemate.apiserver.access.certificates import KeyPair
 
 
 def kubeconfig(url: str, ca: bytes, client: KeyPair, *, user: str, namespace: str) -> str:
-    """Return the YAML text; it holds the private key, so its file is for its owner alone."""
+    """Return the text; it holds the private key, so its file is for its owner alone."""
     name = "casemate"
     shape = {
         "apiVersion": "v1",
@@ -39,7 +41,7 @@ def kubeconfig(url: str, ca: bytes, client: KeyPair, *, user: str, namespace: st
         "current-context": name,
         "preferences": {},
     }
-    return yaml.safe_dump(shape, sort_keys=False)
+    return json.dumps(shape, indent=1) + "\n"
 
 
 def _text(raw: bytes) -> str:
