@@ -147,5 +147,5 @@ def _schema_message(schema: Schema, location: Location) -> str | None:
     node: Any = schema
     for part in location:
         node = item_schema(node) if isinstance(part, int) else field_schema(node, part) or UNTYPED
-    rules = node.get("x-kubernetes-validations") or ()
+    rules = list(node.get("x-kubernetes-validations") or ())
     return str(rules[0]["message"]) if len(rules) == 1 and node.get("type") == "object" else None

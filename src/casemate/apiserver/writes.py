@@ -36,6 +36,7 @@ from casemate.apiserver.status_error import (
 )
 from casemate.apiserver.store.database import KeyTaken, Stale, Store
 from casemate.apiserver.store.objects import ObjectKey, StoredObject
+from casemate.apiserver.strategies import prepare
 from casemate.apiserver.validation import prune_and_default, update_violations, violations
 from casemate.apiserver.write_options import DeleteOptions, WriteOptions
 
@@ -98,6 +99,7 @@ class Writes:
         for _ in range(_MOST_NAMES if generated else 1):
             wanted = copy.deepcopy(tree)
             before_create(target.resource, wanted, target.namespace, self._now())
+            prepare(target.resource, None, wanted, target.subresource)
             named = _named(target, str(metadata_of(wanted)["name"]))
             wanted = self._owned(named, None, wanted, options)
             self._check(named, None, wanted)
@@ -141,6 +143,7 @@ class Writes:
         tree, warnings = self._decoded(target.resource, tree, options)
         managers = metadata_of(tree).get("managedFields")
         before_create(target.resource, tree, target.namespace, self._now())
+        prepare(target.resource, None, tree, target.subresource)
         metadata_of(tree)["managedFields"] = managers
         self._check(target, None, tree)
         if options.dry_run:
@@ -191,6 +194,7 @@ class Writes:
             wanted, warnings = self._decoded(target.resource, wanted, options)
             _check_identity(target, wanted, stored)
             before_update(target.resource, before, wanted, target.subresource)
+            prepare(target.resource, before, wanted, target.subresource)
             if owned:
                 wanted = self._owned(target, before, wanted, options)
             self._check(target, before, wanted)
