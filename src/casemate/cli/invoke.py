@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from casemate.cli.engine_client import ask_engine
+from casemate.cli.function_token import function_token
 from casemate.errors import InvalidInput, Unavailable
 
 _FIRST_ERROR_STATUS = 400
@@ -21,7 +21,7 @@ _COPY_BYTES = 65536
 
 @click.command("invoke")
 @click.argument("name")
-@click.option("-n", "--namespace", default="default", show_default=True)
+@click.option("-n", "--namespace", help="Namespace; default is the kubeconfig's.")
 @click.option("-d", "--data", help="Body of the request; makes it a POST.")
 @click.option(
     "--data-file",
@@ -49,9 +49,10 @@ def command(**options: object) -> int:
     if body is not None:
         headers.setdefault("content-type", _guess_content_type(body))
     method = str(options["method"] or ("GET" if body is None else "POST")).upper()
-    grant = ask_engine("token", name=options["name"], namespace=options["namespace"], seconds=60)
-    headers["authorization"] = f"Bearer {grant['token']}"
-    target = urlsplit(grant["url"])
+    namespace = options["namespace"]
+    grant = function_token(str(namespace) if namespace else None, str(options["name"]), 60)
+    headers["authorization"] = f"Bearer {grant.token}"
+    target = urlsplit(grant.url)
     path = target.path.rstrip("/") + "/" + str(options["path"]).lstrip("/")
     timeout = float(str(options["timeout"]))
     connection = HTTPConnection(target.hostname or "", target.port, timeout=timeout)
@@ -61,7 +62,7 @@ def command(**options: object) -> int:
         )
     except (OSError, HTTPException) as error:
         raise Unavailable(
-            f"calling {options['name']} at {grant['url']} failed: {type(error).__name__}",
+            f"calling {options['name']} at {grant.url} failed: {type(error).__name__}",
             hint="is the engine still running?",
         ) from error
     finally:

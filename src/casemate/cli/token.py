@@ -6,13 +6,13 @@ import sys
 
 import click
 
-from casemate.cli.engine_client import ask_engine
+from casemate.cli.function_token import function_token
 from casemate.cli.output import output_option, print_document
 
 
 @click.command("token")
 @click.argument("name")
-@click.option("-n", "--namespace", default="default", show_default=True)
+@click.option("-n", "--namespace", help="Namespace; default is the kubeconfig's.")
 @click.option(
     "--seconds",
     type=click.IntRange(1, 600),
@@ -21,11 +21,12 @@ from casemate.cli.output import output_option, print_document
     help="Lifetime of the token.",
 )
 @output_option(formats=("text", "json", "yaml"))
-def command(name: str, namespace: str, seconds: int, output: str) -> int:
+def command(name: str, namespace: str | None, seconds: int, output: str) -> int:
     """Print a token whose only audience is the Function NAME."""
-    grant = ask_engine("token", name=name, namespace=namespace, seconds=seconds)
+    grant = function_token(namespace, name, seconds)
     if output == "text":
-        sys.stdout.write(grant["token"] + "\n")
+        sys.stdout.write(grant.token + "\n")
     else:
-        print_document(grant, output)
+        shown = {"audience": grant.audience, "url": grant.url, "expires": grant.expires}
+        print_document({"token": grant.token, **shown}, output)
     return 0

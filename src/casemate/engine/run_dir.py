@@ -103,6 +103,9 @@ def open_run_dir(path: Path) -> RunDir:
             f"another engine runs in {path}",
             hint="stop it, or set CASEMATE_RUN_DIR for a second one",
         ) from error
+    # Who holds the lock, for `casemate down`; the lock itself says that somebody does.
+    os.ftruncate(lock_fd, 0)
+    os.pwrite(lock_fd, f"{os.getpid()}\n".encode(), 0)
     opened = RunDir(path, lock_fd)
     opened.clear()
     opened.sockets.mkdir(mode=0o700)
