@@ -139,6 +139,43 @@ def test_busy_handler_does_not_stop_the_others(shared):
     assert seconds < 0.3
 
 
+def test_many_callers_of_a_computing_handler_get_their_turns_in_order():
+    # Each of them keeps asking: whoever was accepted first must not be served for the tenth time
+    # before the last one is served at all.
+    handler = """
+import time
+count = 0
+def main(event, context):
+    global count
+    end = time.thread_time() + 0.004
+    while time.thread_time() < end:
+        pass
+    count += 1
+    return str(count)
+"""
+    callers, rounds = 32, 12
+    first: list[int] = []
+
+    def ask(runtime):
+        connection = runtime.connect()
+        barrier.wait()
+        answers = [int(connection.call("GET").body) for _ in range(rounds)]
+        first.append(answers[0])
+        connection.close()
+
+    with start_python(handler) as runtime:
+        runtime.wait_ready()
+        barrier = threading.Barrier(callers)
+        threads = [threading.Thread(target=ask, args=(runtime,)) for _ in range(callers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    assert len(first) == callers
+    assert max(first) <= 4 * callers
+
+
 def test_slow_reader_delays_nobody(shared):
     with socket.socket(socket.AF_UNIX) as stream:
         stream.connect(shared.requests_path)

@@ -302,14 +302,23 @@ class Crew:
             self._accept()
 
     def _accept(self) -> None:
+        """Take everybody who waits.
+
+        One at a time, each would wait for a whole round of handlers per caller before it: with 64
+        callers of a handler that computes for a millisecond the last one waited for 1.4 s.
+        """
+        while not self._full and self._accept_one():
+            pass
+
+    def _accept_one(self) -> bool:
         try:
             sock, _ = self._sock.accept()
         except OSError as error:
-            # Taken by the predecessor, or reset while it queued.
+            # Nobody waits, or was taken by the predecessor, or reset while it queued.
             if error.errno in {errno.EMFILE, errno.ENFILE}:
                 # User code holds them all; without a pause this thread would spin.
                 time.sleep(TICK_SECONDS)
-            return
+            return False
         if self._tcp:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(sock, self._body_limit_bytes)
@@ -319,6 +328,7 @@ class Crew:
             # The rest waits in the node's backlog until one closes.
             self._full = True
             self._epoll.unregister(self._sock.fileno())
+        return True
 
     def _close(self, connection: Connection) -> None:
         with self._members:

@@ -18,7 +18,22 @@ if TYPE_CHECKING:
 # What may stand in a log line and a header without being quoted.
 VALID_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
-SCRIPTED_HEADERS = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
+# The WSGI names of headers that were seen, None where a name is dropped. Bounded: names are the
+# caller's choice.
+WSGI_NAMES: dict[bytes, str | None] = {
+    b"content-type": "CONTENT_TYPE",
+    b"content-length": "CONTENT_LENGTH",
+}
+WSGI_NAMES_LIMIT = 256
+WSGI_CONSTANTS = {
+    "SCRIPT_NAME": "",
+    "REMOTE_ADDR": "",
+    "wsgi.version": (1, 0),
+    "wsgi.input_terminated": True,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": False,
+    "wsgi.run_once": False,
+}
 
 
 class Request:
@@ -75,39 +90,41 @@ class Request:
 
     def wsgi_environ(self) -> dict[str, Any]:
         """Describe the request as PEP 3333 says; paths are decoded bytes in latin-1."""
-        from urllib.parse import unquote_to_bytes  # noqa: PLC0415  only who needs it pays for it
-
         path, _, query = self.target.partition(b"?")
         host, _, port = self.fields.get(b"host", b"localhost").decode("latin-1").partition(":")
         scheme = self.fields.get(b"x-forwarded-proto", b"http").decode("latin-1")
+        if b"%" in path:
+            from urllib.parse import unquote_to_bytes  # noqa: PLC0415  only who needs it pays
+
+            path = unquote_to_bytes(path)
         environ: dict[str, Any] = {
+            **WSGI_CONSTANTS,
             "REQUEST_METHOD": self.method.decode("latin-1"),
-            "SCRIPT_NAME": "",
-            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+            "PATH_INFO": path.decode("latin-1"),
             "RAW_URI": self.target.decode("latin-1"),
             "QUERY_STRING": query.decode("latin-1"),
             "SERVER_NAME": host,
             "SERVER_PORT": port or "80",
             "SERVER_PROTOCOL": f"HTTP/{self.version}",
-            "REMOTE_ADDR": "",
-            "wsgi.version": (1, 0),
             "wsgi.url_scheme": scheme if scheme in {"http", "https"} else "http",
             "wsgi.input": io.BytesIO(self.body),
-            "wsgi.input_terminated": True,
             "wsgi.errors": sys.stderr,
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
         }
         for name, value in self.headers:
-            # ATTACK: `X_Request_Id` and `X-Request-Id` are one WSGI name, so a caller could put a
-            # value beside the gateway's own. test_underscored_header_does_not_replace_the_gateways
-            if b"_" in name:
-                continue
-            key = SCRIPTED_HEADERS.get(name)
+            key = WSGI_NAMES[name] if name in WSGI_NAMES else wsgi_name(name)
             if key is None:
-                key = "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+                continue
             text = value.decode("latin-1")
             environ[key] = f"{environ[key]},{text}" if key in environ else text
         environ["CONTENT_LENGTH"] = str(len(self.body))
         return environ
+
+
+def wsgi_name(name: bytes) -> str | None:
+    """Return a header's name in a WSGI environment, or None for one that is left out."""
+    # ATTACK: `X_Request_Id` and `X-Request-Id` are one WSGI name, so a caller could put a value
+    # beside the gateway's own. test_underscored_header_does_not_replace_the_gateways
+    key = None if b"_" in name else "HTTP_" + name.decode("latin-1").upper().replace("-", "_")
+    if len(WSGI_NAMES) < WSGI_NAMES_LIMIT:
+        WSGI_NAMES[name] = key
+    return key
