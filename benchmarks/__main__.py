@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.harness.engine import RunningEngine
-from benchmarks.scenarios import reload, starts, warm_hello
+from benchmarks.scenarios import reload, starts, store, warm_hello
 
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = (
@@ -26,6 +26,7 @@ def main() -> None:
         rows += [starts.sandbox_start(engine, name) for name in ("hello-python", "hello-node")]
         rows.append(starts.invoke(engine))
     rows += [reload.measure(runtime) for runtime in ("python313", "nodejs24")]
+    rows += store.measure()
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
