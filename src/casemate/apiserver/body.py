@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from casemate.api.documents import read_documents
+from casemate.apiserver.protobuf import PROTOBUF, read_protobuf
 from casemate.apiserver.resource import Tree
 from casemate.apiserver.status_error import ApiError, bad_request
 
@@ -44,6 +45,8 @@ def read_value(body: bytes, content_type: str) -> Any:
     kind = media_type(content_type)
     if kind in _JSON_TYPES:
         return _json(body)
+    if kind == PROTOBUF:
+        return read_protobuf(body)
     if kind in _YAML_TYPES:
         return _json(body) if body.lstrip()[:1] == b"{" else _yaml(body)
     listed = "application/json, application/yaml"

@@ -1,6 +1,6 @@
 """Which form of an answer a client takes: JSON, or a table of it; pure.
 
-Protobuf and CBOR are not spoken here: a client that lists them also lists JSON, as kubectl does.
+Protobuf and CBOR are not written here: a client that lists them also lists JSON, as kubectl does.
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ def test_parameters_and_case_of_the_type_do_not_matter() -> None:
         (b"\xff\xfe", "application/json", 400, "unreadable JSON"),
         (b"a: 1\n---\nb: 2\n", "application/yaml", 400, "the body holds 2 documents instead of one"),
         (b"x" * (LARGEST_BODY_BYTES + 1), "application/json", 413, "Request entity too large"),
-        (b"{}", "application/vnd.kubernetes.protobuf", 415, "unknown format"),
+        (b"{}", "application/vnd.kubernetes.protobuf", 400, "unreadable protobuf"),
+        (b"{}", "application/cbor", 415, "unknown format"),
         (b"[" * 100_000, "application/json", 400, "unreadable JSON"),
         (
             b'{"a":' + b"[" * DEEPEST + b"]" * DEEPEST + b"}",
