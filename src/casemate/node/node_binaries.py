@@ -52,7 +52,7 @@ def fetch_node(major: str, npm_root: RootView, directory: Path, cache: Path) -> 
             writable=((place, "/work"), (cache, "/cache")),
             private_files=access.private_files,
             environment=access.environment,
-            network=True,
+            destinations=access.destinations,
             directory="/work",
         )
     )

@@ -1,6 +1,7 @@
 """What uv and npm need to reach a registry: the machine's settings and a Function's credentials.
 
-Settings of the machine (proxy, index address, own certificates) pass on by name. Credentials pass
+Settings of the machine (index address, own certificates) pass on by name, and the registries that
+they and the Secret name are all that the tool can reach. Credentials pass
 only as files below the tool's home with mode 0600: never in arguments, never in a lock or layer.
 Where a Function has a registry Secret, the machine's own credentials stay away from that run.
 """
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from casemate.node.package_hosts import Destination, registry_destinations
 from casemate.node.registry_secret import PipIndexes, RegistryConfig, npm_settings, pip_indexes
 from casemate.node.tool_sandbox import HOME
 
@@ -25,7 +27,8 @@ _MACHINES_BUNDLES = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
+# Hosts that a registry sends its readers to, `host[:port]` with commas between.
+_MORE_HOSTS = "CASEMATE_PACKAGE_HOSTS"
 _UV_NAMES = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
 _UV_DEFAULT_NAMES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
 _NPM_NAMES = ("NPM_CONFIG_REGISTRY", "npm_config_registry")
@@ -38,6 +41,7 @@ class Access:
     environment: Mapping[str, str] = field(repr=False)
     private_files: Mapping[str, bytes] = field(repr=False)
     read_only: tuple[tuple[Path, str], ...] = ()
+    destinations: frozenset[Destination] = frozenset()
 
 
 def uv_access(config: RegistryConfig | None = None) -> Access:
@@ -55,9 +59,9 @@ def uv_access(config: RegistryConfig | None = None) -> Access:
         environment["UV_DEFAULT_INDEX"] = os.environ["PIP_INDEX_URL"]
     files = {".config/uv/uv.toml": toml} if toml else {}
     lent = _certificates("SSL_CERT_FILE")
-    environment |= _kept(_PROXIES) | {"UV_NO_PROGRESS": "1"}
+    environment |= {"UV_NO_PROGRESS": "1"}
     environment |= {"SSL_CERT_FILE": _BUNDLE} if lent else {}
-    return Access(environment, files, lent)
+    return _access(environment, files, lent)
 
 
 def npm_access(config: RegistryConfig | None = None) -> Access:
@@ -73,7 +77,7 @@ def npm_access(config: RegistryConfig | None = None) -> Access:
             # A variable would win over the file.
             environment = {}
     lent = _certificates("NODE_EXTRA_CA_CERTS")
-    environment |= _kept(_PROXIES) | {"npm_config_userconfig": f"{HOME}/.npmrc"}
+    environment |= {"npm_config_userconfig": f"{HOME}/.npmrc"}
     environment |= {"NODE_EXTRA_CA_CERTS": _BUNDLE} if lent else {}
     environment |= {
         f"npm_config_{name}": value
@@ -83,7 +87,7 @@ def npm_access(config: RegistryConfig | None = None) -> Access:
             "omit_lockfile_registry_resolved": "true", "logs_max": "0",
         }.items()
     }  # fmt: skip
-    return Access(environment, {".npmrc": text}, lent)
+    return _access(environment, {".npmrc": text}, lent)
 
 
 def uv_config(indexes: PipIndexes) -> bytes:
@@ -95,6 +99,14 @@ def uv_config(indexes: PipIndexes) -> bytes:
         f"[[index]]\nurl = {json.dumps(url, ensure_ascii=False)}\n{more}" for url, more in rows
     ]
     return "".join(parts).encode()
+
+
+def _access(
+    environment: dict[str, str], files: dict[str, bytes], lent: tuple[tuple[Path, str], ...]
+) -> Access:
+    more = [one.strip() for one in os.environ.get(_MORE_HOSTS, "").split(",") if one.strip()]
+    destinations = registry_destinations(environment, files.values(), more)
+    return Access(environment, files, lent, destinations)
 
 
 def _machines_uv_file() -> bytes:

@@ -33,24 +33,37 @@ def become_tool(order: dict[str, Any]) -> None:
         resource.setrlimit(_LIMITS[name], (bound, bound))
     os.umask(0o022)
     paths: dict[str, str] = order["paths"]
+    # A script finds its own directory first in sys.path; -I takes even that away.
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
+    import tool_network  # type: ignore[import-not-found]  # noqa: PLC0415  # beside this script
+
+    door = order["door"]
     if order["uid"] is not None:
         paths = _staged(paths)
+        if door is not None and tool_network.leave_host_network():
+            tool_network.hand_over_door(door)
+            door = None
         # ATTACK: a resolver or a package with a hole must not be root, nor own any of root's files.
         # tests/unit/node/test_tool_sandbox.py::test_a_tool_is_nobody_on_the_host
         os.setgroups([])
         os.setresgid(order["uid"], order["uid"], order["uid"])
         os.setresuid(order["uid"], order["uid"], order["uid"])
+    if door is not None:
+        tool_network.leave_host_network_as_user()
+        tool_network.hand_over_door(door)
     argv = [paths[word["path"]] if isinstance(word, dict) else word for word in order["argv"]]
     os.execv(paths[order["program"]], argv)  # noqa: S606  # no shell is the point
 
 
 def _staged(paths: dict[str, str]) -> dict[str, str]:
-    # A script finds its own directory first in sys.path; -I takes even that away.
-    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120
-    import private_mounts  # type: ignore[import-not-found]  # noqa: PLC0415  # beside this script
+    import private_mounts  # type: ignore[import-not-found]  # noqa: PLC0415  # as above
 
     return private_mounts.stage(paths) or paths
 
 
 if __name__ == "__main__":
-    become_tool(json.loads(sys.argv[1]))
+    try:
+        become_tool(json.loads(sys.argv[1]))
+    except OSError as error:
+        # In the builder's voice: whoever reads it need not know which of the two failed.
+        sys.exit(f"bwrap: {error}")

@@ -146,7 +146,7 @@ class PackageTools:
                     writable=((work, "/work"), (cache, "/cache")),
                     private_files=access.private_files,
                     environment={**access.environment, "UV_CACHE_DIR": "/cache"},
-                    network=True,
+                    destinations=access.destinations,
                     timeout_seconds=self.timeout_seconds,
                     directory="/work",
                 )
@@ -159,6 +159,12 @@ class PackageTools:
 
 
 def _require(tool: str, done: ToolResult, registry: RegistryConfig | None) -> None:
+    if done.code != 0 and done.refused:
+        raise DependencyError(
+            f"the package registry sent {tool} to {', '.join(done.refused[:3])}, which no setting "
+            "of this machine or of the namespace names",
+            hint="if it belongs to the registry: CASEMATE_PACKAGE_HOSTS=HOST[:PORT],...",
+        )
     if done.code != 0:
         raise from_tool(tool, registry.hide(done.stderr) if registry else done.stderr)
 

@@ -49,7 +49,8 @@ def test_without_a_secret_the_machines_settings_pass(monkeypatch):
 
     assert uv.private_files == {".config/uv/uv.toml": b"offline = true\n"}
     assert uv.environment["UV_DEFAULT_INDEX"] == "https://mirror.example/simple"
-    assert uv.environment["HTTPS_PROXY"] == npm.environment["HTTPS_PROXY"] == "http://proxy.example"
+    # The machine's proxy is asked by ours; its password is none of the tool's business.
+    assert "proxy.example" not in f"{uv.environment}{npm.environment}"
     assert b"machines-token" in npm.private_files[".npmrc"]
 
 
@@ -167,3 +168,15 @@ def test_a_machine_without_a_bundle_leaves_the_tools_to_their_own_roots(monkeypa
     for given, name in ((uv_access(), "SSL_CERT_FILE"), (npm_access(), "NODE_EXTRA_CA_CERTS")):
         assert given.read_only == ()
         assert name not in given.environment
+
+
+def test_only_named_registries_can_be_reached(monkeypatch):
+    monkeypatch.setenv("CASEMATE_PACKAGE_HOSTS", "files.corp.example, cdn.example:8443")
+
+    hosts = {(one.host, one.port) for one in npm_access(SCOPE).destinations}
+
+    assert hosts == {
+        ("mirror.example", 80), ("corp.example", 80), ("files.corp.example", 443),
+        ("cdn.example", 8443), ("pypi.org", 443), ("files.pythonhosted.org", 443),
+        ("registry.npmjs.org", 443),
+    }  # fmt: skip
