@@ -53,6 +53,9 @@ class Runner(Protocol):
     async def run(self, function: Function, made: MadeRevision) -> None:
         """Make this revision the one that serves; returns at once if it is already."""
 
+    async def trust(self, function: Function, made: MadeRevision) -> None:
+        """Hold a revision that has served before ready to serve until a newer one is."""
+
     async def remove(self, ref: FunctionRef) -> None:
         """Drain and forget; fine when nothing runs."""
 
@@ -73,8 +76,11 @@ class History(Protocol):
     async def record(self, function: Function, made: MadeRevision) -> None:
         """Remember an accepted revision, once. Raises CasemateError with retry BACKOFF."""
 
-    def last_good(self, stored: StoredFunction) -> Function | None:
-        """Return the Function as it was when a revision of it last served, if one did."""
+    def last_good(self, stored: StoredFunction, newest: str = "") -> Function | None:
+        """Return the Function as it was when a revision of it last served, if one did.
+
+        None also when that is the revision `newest`, or has the manifest that is stored now.
+        """
 
 
 class Reconciler:
@@ -157,6 +163,8 @@ class Reconciler:
         ref, generation = stored.ref, stored.generation
         made = await self._maker.make(function, self._progress(ref, generation))
         self._set(ref, Configured(generation, made.revision, None, "", made.relaxed_fields))
+        if self._runner.observe(ref).revision is None:
+            await self._trust(stored, made.revision.name)
         self._accepted[ref] = function
         await self._runner.run(function, made)
         try:
@@ -167,6 +175,17 @@ class Reconciler:
             self.queue.retry(ref)
         else:
             self.queue.forget(ref)
+
+    async def _trust(self, stored: StoredFunction, newest: str) -> None:
+        """After a restart: a newest revision that never served must not replace one that did."""
+        good = self._history.last_good(stored, newest)
+        if good is None:
+            return
+        try:
+            made = await self._maker.make(good, lambda _step: None)
+            await self._runner.trust(good, made)
+        except CasemateError as error:
+            self._log.warning("no fallback", function=str(stored.ref), why=error.message)
 
     async def _fall_back(self, stored: StoredFunction) -> None:
         """Serve by the last good revision when the newest cannot be made and nothing runs."""

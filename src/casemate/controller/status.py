@@ -86,7 +86,7 @@ def _running(configured: Configured, observed: Observed) -> Condition:
         reason = observed.reason
     elif configured.fault is not None:
         reason = "DeploymentFailed"
-    return _new(kind, status, reason, observed.message)
+    return _new(kind, status, reason, observed.message or ("starting" if waiting else ""))
 
 
 def _outdated(runtime: str, now: str) -> Condition | None:

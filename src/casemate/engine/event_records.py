@@ -75,7 +75,8 @@ class EventRecords:
         held = self._api.store.list(_EVENTS, namespace).items
         if len(held) < MOST_PER_NAMESPACE:
             return
-        for found in sorted(held, key=_last)[: len(held) - MOST_PER_NAMESPACE + 1]:
+        # A tenth at a time: to find the oldest, all must be read.
+        for found in sorted(held, key=_last)[: len(held) - MOST_PER_NAMESPACE * 9 // 10]:
             await self._forget(found)
 
     async def _forget(self, found: StoredObject) -> None:

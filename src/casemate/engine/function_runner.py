@@ -98,6 +98,13 @@ class FunctionRunner:
         if self._looking is None:
             self._looking = asyncio.create_task(self._look())
 
+    async def trust(self, function: Function, made: MadeRevision) -> None:
+        """Hold a revision that has served before ready to serve until a newer one is."""
+        if not isinstance(made.plan, WorkerPlan):
+            raise Internal("the revision was not made for this engine")
+        running = self._running.get(function.ref) or self._add(function.ref)
+        running.scaled.trust(made.plan)
+
     def wake(self, key: str) -> None:
         """Start an idle Function (`namespace/name`) because a request waits for it."""
         running = self._running.get(FunctionRef(*key.split("/", 1)))
@@ -151,6 +158,12 @@ class FunctionRunner:
             restarts=status.restarts,
             gaps=_gaps(serving.plan),
         )
+
+    def worker_status(self, ref: FunctionRef) -> WorkerStatus | None:
+        """Return the serving worker's own words, if there is one."""
+        running = self._running.get(ref)
+        serving = running.worker.serving if running is not None else None
+        return serving.status if serving is not None else None
 
     def sockets(self, ref: FunctionRef) -> tuple[str, ...]:
         """Return where requests for `ref` go."""

@@ -89,6 +89,13 @@ class ScaledFunction:
         else:
             self._notify()
 
+    def trust(self, plan: WorkerPlan) -> None:
+        """Take a revision that has served in an earlier life of the engine as the one to wake.
+
+        Called before `follow`, whose revision then has to prove itself like any other change.
+        """
+        self.plan, self._served = plan, True
+
     def wake(self) -> None:
         """A request waits: start what can serve it, unless that is under way."""
         if self.asleep and self.plan is not None and not self.is_off:

@@ -77,14 +77,18 @@ class RevisionHistory:
         self._served.pop(ref, None)
         self._index().pop(uid, None)
 
-    def last_good(self, stored: StoredFunction) -> Function | None:
-        """Return the Function as its newest revision that has served, if that differs."""
+    def last_good(self, stored: StoredFunction, newest: str = "") -> Function | None:
+        """Return the Function as of its newest revision that has served, if that differs."""
         current = self._api.get("Function", stored.ref.namespace, stored.ref.name)
         if current is None:
             return None
         for found in reversed(self._of(stored.ref, stored.uid)):
-            spec = (found.get("data") or {}).get("spec")
-            if _annotations(found).get(SERVED) != "true" or spec == _spec_of(stored):
+            spec, served = (found.get("data") or {}).get("spec"), _annotations(found).get(SERVED)
+            if served != "true":
+                continue
+            if found["metadata"]["name"] == newest:
+                return None
+            if spec == _spec_of(stored):
                 continue
             tree = {**current, "spec": spec}
             tree.pop("status", None)

@@ -213,8 +213,10 @@ class LocalRevisions:
         )
         template = render_pod_template(function, policy)
         sandbox = plan_sandbox(template, self._inputs(function, template, parts))
-        # Whatever changes the sandbox, a Secret's value included, makes another revision.
-        whole = hashlib.sha256(repr(_fingerprint(sandbox)).encode()).hexdigest()
+        # Whatever changes the sandbox, a Secret's value included, makes another revision; the host
+        # user differs with each life of the engine and changes nothing that runs inside.
+        inside = replace(sandbox, ids=replace(sandbox.ids, host_uid=None, host_gid=None))
+        whole = hashlib.sha256(repr(_fingerprint(inside)).encode()).hexdigest()
         name = f"{function.ref.name}-{whole[:_NAME_DIGITS]}"
         revision = FunctionRevision(
             name=name,

@@ -33,6 +33,7 @@ class NotedEngine:
         self.ran: list[str] = []
         self.removed: list[str] = []
         self.recorded: list[str] = []
+        self.trusted: list[str] = []
         self.good = {}
         self.unreadable = {}
 
@@ -45,8 +46,11 @@ class NotedEngine:
     async def record(self, function, made):
         self.recorded.append(made.revision.name)
 
-    def last_good(self, stored):
+    def last_good(self, stored, newest=""):
         return self.good.get(stored.ref)
+
+    async def trust(self, function, made):
+        self.trusted.append(made.revision.name)
 
     async def make(self, function, progress):
         progress("making")
@@ -195,3 +199,14 @@ def test_a_good_revision_that_runs_is_not_touched_when_the_newest_cannot_be_made
     reconciled(world)
 
     assert world.ran == ["hello-0"]
+
+
+def test_after_a_restart_what_has_served_is_held_before_the_newest_is_tried():
+    world = NotedEngine("hello")
+    ref = next(iter(world.wanted))
+    metadata = world.wanted[ref].metadata.model_copy(update={"labels": {"n": "0"}})
+    world.good[ref] = world.wanted[ref].model_copy(update={"metadata": metadata})
+
+    reconciled(world)
+
+    assert (world.trusted, world.ran) == (["hello-0"], ["hello-1"])
