@@ -139,5 +139,6 @@ def _v2_operation(operation: Tree) -> Tree:
 
 
 def _v2_parameter(parameter: Tree) -> Tree:
-    rest = {key: value for key, value in parameter.items() if key != "schema"}
-    return rest | parameter["schema"]
+    return {key: value for key, value in parameter.items() if key != "schema"} | {
+        **parameter["schema"]
+    }
