@@ -5,7 +5,7 @@ Source: RFC 6902, RFC 7386 and Kubernetes' own two: strategic merge (built-in ki
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,12 +60,17 @@ async def patch(
     return await writes.change(target, _change(kind, target, value), options)
 
 
-def has_manager(query_manager: str, kind: str) -> None:
-    """Refuse an apply without a field manager. Raises ApiError 422."""
-    if kind == APPLY and not query_manager:
+def check_options(query: Mapping[str, str], kind: str) -> None:
+    """Refuse an apply without a field manager, and force without apply. Raises ApiError 422."""
+    if kind == APPLY and not query.get("fieldManager"):
         cause = Cause("FieldValueRequired", "Required value: is required for apply patch",
                       "fieldManager")  # fmt: skip
-        raise invalid(Subject("meta.k8s.io", "PatchOptions"), (cause,), kind="PatchOptions")
+    elif kind != APPLY and "force" in query:
+        cause = Cause("FieldValueForbidden", "Forbidden: may not be specified for non-apply patch",
+                      "force")  # fmt: skip
+    else:
+        return
+    raise invalid(Subject("meta.k8s.io", "PatchOptions"), (cause,), kind="PatchOptions")
 
 
 def _accepted(target: Target) -> tuple[str, ...]:

@@ -7,10 +7,10 @@ Every broken rule comes back at once, as causes of one answer. For our own kinds
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from casemate.api.manifest import object_violations
 from casemate.api.violations import Location, Violation
+from casemate.apiserver.cel_rules import cel_causes
 from casemate.apiserver.core_rules import (
     core_causes,
     core_update_causes,
@@ -18,7 +18,7 @@ from casemate.apiserver.core_rules import (
     undecodable,
 )
 from casemate.apiserver.metadata_rules import metadata_causes, metadata_update_causes
-from casemate.apiserver.patch.typed_schema import UNTYPED, Schema, field_schema, item_schema
+from casemate.apiserver.patch.typed_schema import Schema
 from casemate.apiserver.pruning import pruned_and_defaulted
 from casemate.apiserver.resource import Resource, Tree
 from casemate.apiserver.schema_rules import required, schema_causes
@@ -68,11 +68,14 @@ def violations(resource: Resource, tree: Tree) -> tuple[Cause, ...]:
             if cause.field not in seen and cause.reason != "FieldValueRequired"
         )
         return tuple(found[:MOST_CAUSES])
-    found.extend(schema_causes(_body_schema(resource), _body(tree)))
+    broken = list(schema_causes(_body_schema(resource), _body(tree)))
+    found.extend(broken)
+    if not any(cause.reason == "FieldValueTypeInvalid" for cause in broken):
+        found.extend(cel_causes(resource.schema, _body(tree)))
     seen = {cause.field for cause in found}
     for location, violation in object_violations(resource.model, tree):
         if violation.path not in seen and not _said(location, seen):
-            found.append(_cause(resource.schema, location, violation))
+            found.append(_cause(violation))
     return tuple(found[:MOST_CAUSES])
 
 
@@ -129,23 +132,12 @@ def _said(location: Location, seen: set[str]) -> bool:
     return any(one.startswith((f"{path}.", f"{path}[")) for one in seen)
 
 
-def _cause(schema: Schema, location: Location, violation: Violation) -> Cause:
+def _cause(violation: Violation) -> Cause:
     if violation.message == "field is required":
         return required(violation.path)
     found = violation.found or _FOUND["an object"]
     shown = _FOUND.get(found, found)
-    said = _schema_message(schema, location)
-    if said is None:
-        allowed = f", allowed: {violation.allowed}" if violation.allowed else ""
-        hint = f" (hint: {violation.hint})" if violation.hint else ""
-        said = violation.message + allowed + hint
+    allowed = f", allowed: {violation.allowed}" if violation.allowed else ""
+    hint = f" (hint: {violation.hint})" if violation.hint else ""
+    said = violation.message + allowed + hint
     return Cause("FieldValueInvalid", f"Invalid value: {shown}: {said}", violation.path)
-
-
-def _schema_message(schema: Schema, location: Location) -> str | None:
-    """Return what a cluster says here: the text of the one CEL rule that stands at this place."""
-    node: Any = schema
-    for part in location:
-        node = item_schema(node) if isinstance(part, int) else field_schema(node, part) or UNTYPED
-    rules = list(node.get("x-kubernetes-validations") or ())
-    return str(rules[0]["message"]) if len(rules) == 1 and node.get("type") == "object" else None

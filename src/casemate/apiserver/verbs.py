@@ -10,7 +10,7 @@ from casemate.apiserver.list_options import list_options
 from casemate.apiserver.negotiation import negotiate
 from casemate.apiserver.patch.json_patch import json_patch
 from casemate.apiserver.patch.merge_patch import merge_patch
-from casemate.apiserver.patching import APPLY, PatchBody, has_manager, patch
+from casemate.apiserver.patching import APPLY, PatchBody, check_options, patch
 from casemate.apiserver.reads import Page, Reads, matches
 from casemate.apiserver.reply import Presentation, Reply, View, encoded, tree_reply
 from casemate.apiserver.resource import Resource, Tree
@@ -52,7 +52,8 @@ class Verbs:
             "deletecollection": self._delete_collection,
         }.get(verb)  # fmt: skip
         allowed = resource.subresources[subresource].verbs if subresource else resource.verbs
-        if door is None or verb not in allowed:
+        nameless = verb in {"update", "patch"} and not call.asked.name
+        if door is None or verb not in allowed or nameless:
             raise method_not_allowed(_target(call, resource).subject, verb)
         return await door(call, resource)
 
@@ -105,7 +106,7 @@ class Verbs:
 
     async def _patch(self, call: Call, resource: Resource) -> Reply:
         target = _target(call, resource)
-        has_manager(call.query.get("fieldManager", ""), media_type(call.content_type))
+        check_options(call.query, media_type(call.content_type))
         options = write_options(call.query, call.user_agent, "PatchOptions")
         if target.subresource == "scale":
             return await self._patch_scale(call, target)

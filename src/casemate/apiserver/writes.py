@@ -8,6 +8,7 @@ the caller named the version that he saw: then he hears of it.
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -124,7 +125,10 @@ class Writes:
             if self._store.get(target.key) is not None:
                 raise invalid(target.subject, (cause,), kind=target.resource.kind)
 
-        def change(_stored: Tree) -> Tree:
+        def change(stored: Tree) -> Tree:
+            wanted, there = metadata_of(tree).get("uid"), metadata_of(stored).get("uid")
+            if wanted and wanted != there:
+                raise _uid_conflict(target, str(wanted), str(there))
             return copy.deepcopy(tree)
 
         written = await self.change(target, change, options)
@@ -141,6 +145,7 @@ class Writes:
     async def create_applied(self, target: Target, tree: Tree, options: WriteOptions) -> Written:
         """Store an object that server-side apply made. Raises KeyTaken when one came first."""
         tree, warnings = self._decoded(target.resource, tree, options)
+        _check_identity(target, tree)
         managers = metadata_of(tree).get("managedFields")
         before_create(target.resource, tree, target.namespace, self._now())
         prepare(target.resource, None, tree, target.subresource)
@@ -263,7 +268,7 @@ def _unchanged(seen: object, before: Tree) -> bool:
 
 
 def _check_identity(target: Target, tree: Tree, stored: StoredObject | None = None) -> None:
-    """Refuse a body that is about another object than the path. Raises ApiError 400 or 409."""
+    """Refuse a body that is about another object than the path. Raises ApiError 400 or 422."""
     metadata = metadata_of(tree)
     name, namespace = metadata.get("name"), metadata.get("namespace")
     if target.name and name and name != target.name:
@@ -275,7 +280,10 @@ def _check_identity(target: Target, tree: Tree, stored: StoredObject | None = No
             "the namespace of the provided object does not match the namespace sent on the request"
         )
     if stored is not None and metadata.get("uid") and metadata["uid"] != stored.uid:
-        raise _uid_conflict(target, str(metadata["uid"]), stored.uid)
+        cause = Cause("FieldValueInvalid",
+                      f"Invalid value: {json.dumps(metadata['uid'])}: field is immutable",
+                      "metadata.uid")  # fmt: skip
+        raise invalid(target.subject, (cause,), kind=target.resource.kind)
 
 
 def _check_preconditions(target: Target, stored: StoredObject, options: DeleteOptions) -> None:
