@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from casemate.gateway.problems import (
@@ -10,7 +12,14 @@ from casemate.gateway.problems import (
     NOT_FOUND,
     Problem,
 )
-from casemate.gateway.targets import HostPlace, Target, locate, normal_path, place_host
+from casemate.gateway.targets import (
+    HostPlace,
+    Target,
+    _examine,
+    locate,
+    normal_path,
+    place_host,
+)
 
 HERE = HostPlace(b"")
 
@@ -143,3 +152,29 @@ def test_foreign_and_malformed_hosts_are_refused(host: bytes, problem: Problem) 
 )
 def test_normal_form_decodes_only_what_needs_no_escape(path: bytes, normal: bytes | None) -> None:
     assert normal_path(path) == normal
+
+
+def test_the_short_way_through_common_targets_gives_what_the_long_one_gives() -> None:
+    # ATTACK: a second, laxer reading of a path lets through what the first one refuses.
+    pieces = [
+        b"",
+        b"/",
+        b"//",
+        b"a",
+        b".",
+        b"..",
+        b"%2e",
+        b"%2F",
+        b"\\",
+        b";x",
+        b"?",
+        b"\x00",
+        b"~",
+    ]
+
+    for middle in itertools.product(pieces, repeat=4):
+        url = b"/shop/cart" + b"".join(middle)
+        assert locate(url, HERE) == _examine(url, HERE), url
+    for start in itertools.product(pieces, repeat=3):
+        url = b"".join(start)
+        assert locate(url, HERE) == _examine(url, HERE), url
