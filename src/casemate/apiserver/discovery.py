@@ -126,7 +126,7 @@ def _subresource(resource: Resource, subresource: Subresource) -> Tree:
 def _discovered(resource: Resource) -> Tree:
     shape: Tree = {
         "resource": resource.plural,
-        "responseKind": _kind(resource),
+        "responseKind": _kind(resource, resource),
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular,
         "verbs": sorted(resource.verbs),
@@ -135,7 +135,7 @@ def _discovered(resource: Resource) -> Tree:
         shape["subresources"] = [
             {
                 "subresource": name,
-                "responseKind": _kind(resource.subresources[name]),
+                "responseKind": _kind(resource, resource.subresources[name]),
                 "verbs": sorted(resource.subresources[name].verbs),
             }
             for name in sorted(resource.subresources)
@@ -143,5 +143,9 @@ def _discovered(resource: Resource) -> Tree:
     return shape
 
 
-def _kind(of: Resource | Subresource) -> Tree:
-    return {"group": of.group, "version": of.version, "kind": of.kind}
+def _kind(resource: Resource, of: Resource | Subresource) -> Tree:
+    group, version = of.group, of.version
+    if resource.model is None and (group, version) == (resource.group, resource.version):
+        # Of a built-in kind Kubernetes says only what differs from the place where it stands.
+        group, version = "", ""
+    return {"group": group, "version": version, "kind": of.kind}
