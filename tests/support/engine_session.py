@@ -11,12 +11,15 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+from casemate import clock
 from casemate.api.manifest import parse_manifests
 from casemate.api.meta import FunctionRef
+from casemate.controller.status_writer import function_status
 from casemate.engine.function_runner import FOR_A_DEVELOPER, Warmth
 from casemate.engine.local import EngineOptions, LocalEngine
 from casemate.engine.manifest_files import LoadedManifests
 from casemate.settings import Settings
+from support.api_client import Api
 from support.stored import a_function
 
 
@@ -38,8 +41,10 @@ class EngineSession:
         manifests: list[dict[str, Any]],
         *,
         warmth: Warmth = FOR_A_DEVELOPER,
+        data_dir: Path | None = None,
     ) -> None:
         """`warmth` says whether instances run before anybody asks; most tests want them to."""
+        self._data_dir = data_dir
         self._warmth = warmth
         self._folder = folder
         self._manifests = {one["metadata"]["name"]: one for one in manifests}
@@ -48,10 +53,11 @@ class EngineSession:
 
     def __enter__(self) -> EngineSession:
         self._thread.start()
-        options = EngineOptions("127.0.0.1:0", warmth=self._warmth)
+        options = EngineOptions("127.0.0.1:0", data_dir=self._data_dir, warmth=self._warmth)
         self.engine = LocalEngine(test_settings(self._folder), options)
         self._run(self.engine.__aenter__())
-        self._apply()
+        if self._manifests:
+            self._apply()
         for name in self._manifests:
             self.wait_ready(name)
         return self
@@ -96,8 +102,17 @@ class EngineSession:
         return self._on_loop(lambda: self.engine.grant(ref, 60, "user:test").token)
 
     def describe(self, name: str, namespace: str = "default") -> dict[str, Any]:
-        """Return what readers see of a Function."""
-        return self._on_loop(lambda: self.engine.describe(FunctionRef(namespace, name)))
+        """Return what readers see of a Function, with the status that is about to be written."""
+        ref = FunctionRef(namespace, name)
+
+        def now() -> dict[str, Any]:
+            row, seen = self.engine.describe(ref), self.engine._see(ref)
+            if seen is None:
+                return row
+            status = function_status(seen, clock.rfc3339(clock.now()))
+            return {**row, "status": status.wire()}
+
+        return self._on_loop(now)
 
     def condition(self, name: str, kind: str, namespace: str = "default") -> dict[str, Any]:
         """Return one condition, or an empty one."""
@@ -117,6 +132,12 @@ class EngineSession:
 
     def wait_ready(self, name: str, seconds: float = 90) -> None:
         """Wait until the newest manifest is configured and runs."""
+        deadline = time.monotonic() + seconds
+        while (row := self.describe(name))["status"].get("observedGeneration") != row["metadata"][
+            "generation"
+        ]:
+            assert time.monotonic() < deadline, row
+            time.sleep(0.02)
         self.wait_condition(name, "ConfigurationReady", "True", seconds)
         self.wait_condition(name, "Running", "True", seconds)
 
@@ -146,6 +167,10 @@ class EngineSession:
                 return True
             time.sleep(0.05)
         return False
+
+    def api(self) -> Api:
+        """Return a client of the engine's API, as its administrator."""
+        return Api("engine", self._folder / "run" / "kubeconfig", {}, self._folder)
 
     def log_bytes(self) -> int:
         """Return how many bytes all log files hold."""

@@ -20,6 +20,8 @@ from casemate.kube.client import KindRef, KubeClient, ObjectRef, Tree
 from casemate.kube.errors import Missing
 
 LEASE = KindRef("coordination.k8s.io/v1", "Lease", "leases")
+# Kubernetes accepts no empty holder, and an apply cannot take away a field that a create has set.
+_NOBODY = "-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class LeaseElection:
         try:
             lease = await self._client.get(self._ref)
             if _holder(lease) == self._identity:
-                await self._write(lease, holder="", seconds=1)
+                await self._write(lease, holder=_NOBODY, seconds=1)
         except CasemateError as error:
             self._log.warning("lease not released", why=error.message)
 
@@ -93,7 +95,7 @@ class LeaseElection:
                 return
 
     def _taken(self) -> bool:
-        return self._seen is not None and self._seen[0] not in {"", self._identity}
+        return self._seen is not None and self._seen[0] not in {_NOBODY, self._identity}
 
     async def _try(self) -> bool:
         """Take or renew the lease; False when another holds it or the API did not let us."""
@@ -106,7 +108,7 @@ class LeaseElection:
             self._log.warning("lease not read", why=error.message)
             return False
         self._note(lease)
-        if _holder(lease) in {"", self._identity} or self._stood_a_term(lease):
+        if _holder(lease) in {_NOBODY, self._identity} or self._stood_a_term(lease):
             return await self._write_own(lease, started)
         return False
 
@@ -158,4 +160,4 @@ class LeaseElection:
 
 
 def _holder(lease: Tree) -> str:
-    return str((lease.get("spec") or {}).get("holderIdentity") or "")
+    return str((lease.get("spec") or {}).get("holderIdentity") or _NOBODY)
