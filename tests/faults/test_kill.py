@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from casemate.apiserver.store.database import Store
 from support.stores import CONFIG_MAPS, SECRETS, with_store
 
@@ -79,6 +81,7 @@ def state(path: Path) -> tuple[int, dict[tuple[str, str], tuple[int, int]]]:
     return with_store(path, use)
 
 
+@pytest.mark.timeout(60)
 def test_kill_9_in_a_loop_loses_nothing_acknowledged_and_leaves_nothing_half(tmp_path):
     path = tmp_path / "store.sqlite"
     moments = random.Random(os.urandom(8))  # noqa: S311  # when to kill

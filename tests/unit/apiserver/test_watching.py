@@ -16,8 +16,8 @@ RESOURCE = Resource("", "v1", "configmaps", "configmap", "ConfigMap", namespaced
 
 
 async def follow(store: Store, act=None, count: int = 100, **query: str) -> list[object]:
-    """Watch for a second, or for `count` items; `act` runs once the watch stands."""
-    options = list_options(RESOURCE, {"timeoutSeconds": "1", **query}, watch=True)
+    """Watch for some seconds, or for `count` items; `act` runs once the watch stands."""
+    options = list_options(RESOURCE, {"timeoutSeconds": "3", **query}, watch=True)
     found: list[object] = []
     stream = watch(store, RESOURCE, None, options)
     async with aclosing(stream):
@@ -148,8 +148,8 @@ def test_a_reader_who_cannot_follow_hears_410(monkeypatch):
 def test_a_watch_ends_with_its_store_and_with_its_time():
     async def life() -> list[object]:
         store = await Store.open(None)
-        await asyncio.wait_for(follow(store), 5)
-        return await asyncio.wait_for(follow(store, store.close, timeoutSeconds="60"), 5)
+        await asyncio.wait_for(follow(store, timeoutSeconds="1"), 10)
+        return await asyncio.wait_for(follow(store, store.close, timeoutSeconds="60"), 10)
 
     assert asyncio.run(life()) == []
 

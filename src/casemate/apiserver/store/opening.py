@@ -105,20 +105,21 @@ def _seal_what_is_clear(connection: sqlite3.Connection, codec: RowCodec) -> None
     new = codec.sealed_kinds - done
     if not new:
         return
-    found = False
     for kind in new:
         where = "grp = ? AND plural = ? AND key_name = '' LIMIT ?"
         while rows := list(read_rows(connection, where, (*kind, BATCH))):
-            found = True
             connection.execute("BEGIN IMMEDIATE")
             with connection:
                 for row in rows:
                     write_row(connection, codec.row_of(codec.object_of(row)))
-    if found:
-        connection.execute("VACUUM")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    # Last: a start that was killed before does the wiping again.
+    _wipe_free_pages(connection)
+    # Last: a start that was killed before wipes again, though it finds nothing left to seal.
     write_meta(connection, _SEALED, json.dumps(sorted(done | codec.sealed_kinds)))
+
+
+def _wipe_free_pages(connection: sqlite3.Connection) -> None:
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _sealed(connection: sqlite3.Connection) -> frozenset[GroupResource]:

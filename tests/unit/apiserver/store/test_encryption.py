@@ -3,6 +3,7 @@ import sqlite3
 
 import pytest
 
+from casemate.apiserver.store import opening
 from casemate.apiserver.store.database import Store
 from casemate.apiserver.store.failures import EncryptionKeyRefused, StoreCorrupted
 from casemate.apiserver.store.keyring import Keyring
@@ -47,6 +48,23 @@ def test_turning_encryption_on_wipes_what_was_written_before(tmp_path):
 
     assert values(path, SECRETS) == {"n0": PLANTED + "!"}
 
+    assert files_with(tmp_path, PLANTED) == set()
+
+
+def test_a_start_that_is_killed_before_it_wiped_wipes_at_the_next(tmp_path, monkeypatch):
+    path = tmp_path / "store.sqlite"
+    write_and_look(path, ())
+
+    def killed(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "_wipe_free_pages", killed)
+        with pytest.raises(KeyboardInterrupt):
+            opening.open_database(path, (SECRETS,), None)
+    assert files_with(tmp_path, PLANTED)
+
+    assert values(path, SECRETS) == {"n0": PLANTED + "!"}
     assert files_with(tmp_path, PLANTED) == set()
 
 
