@@ -1,6 +1,6 @@
 # One door: every target is one line over the tools in .venv. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run test check attacks e2e bench docs lock clean
+.PHONY: help setup setup-dev run test contract check attacks e2e bench docs lock clean
 PYTHON ?= python3
 BIN := .venv/bin
 # The machine's certificates, where it has any: a company's registry is often signed by its own.
@@ -33,6 +33,9 @@ run: setup ## install everything and run the examples: the product's main job
 
 test: setup-dev ## all tests: unit, golden, conformance, contract, attacks, end to end
 	$(BIN)/python -m pytest $(TESTS)
+
+contract: setup-dev ## only the suite that a real kube-apiserver and ours must pass alike
+	$(BIN)/python -m pytest tests/contract
 
 check: setup-dev ## format, lint, types, import contracts, spelling, generated files
 	sh scripts/check

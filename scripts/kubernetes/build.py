@@ -2,7 +2,8 @@
 
 The versions and hashes of everything compiled stand in the go.mod and go.sum beside this file; Go
 refuses what differs. The result lies outside the checkout, in a folder named after both files, and
-appears there whole or not at all. etcd comes from Debian, unpacked without installing it.
+appears there whole or not at all. Distributions' etcd is often too old: a watch that starts with
+what is there needs 3.4.31 or newer.
 
     python scripts/kubernetes/build.py                 # what the contract suite needs
     python scripts/kubernetes/build.py kubelet         # or what is named
@@ -25,7 +26,11 @@ from pathlib import Path
 HERE = Path(__file__).parent
 CONTRACT = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl", "kubectl-v1.34")
 _CONTROL_PLANE = HERE / "control-plane"
-_MODULES = {"kubectl-v1.34": HERE / "kubectl-v1.34"}
+_MODULES = {name: HERE / name for name in ("etcd", "kubectl-v1.34")}
+_COMMANDS = {
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kubectl-v1.34": "k8s.io/kubernetes/cmd/kubectl",
+}
 _GO = "/usr/local/go/bin/go"
 _OLDEST_GO = (1, 26)
 Say = Callable[[str], None]
@@ -40,10 +45,7 @@ def ensure(names: Sequence[str] = CONTRACT, say: Say = print) -> dict[str, Path]
     found: dict[str, Path] = {}
     by_folder: dict[Path, list[str]] = {}
     for name in names:
-        if name == "etcd":
-            found[name] = _ensure_etcd(say)
-        else:
-            by_folder.setdefault(_MODULES.get(name, _CONTROL_PLANE), []).append(name)
+        by_folder.setdefault(_MODULES.get(name, _CONTROL_PLANE), []).append(name)
     for folder, wanted in by_folder.items():
         found |= _ensure_built(folder, wanted, say)
     return found
@@ -71,7 +73,7 @@ def _ensure_built(folder: Path, wanted: list[str], say: Say) -> dict[str, Path]:
 def _build(go: str, folder: Path, missing: list[str], place: Path, say: Say) -> None:
     version = _version(folder)
     say(f"building {', '.join(missing)} ({version}); about ten minutes the first time")
-    commands = [f"k8s.io/kubernetes/cmd/{name.partition('-v')[0]}" for name in missing]
+    commands = [_COMMANDS.get(name, f"k8s.io/kubernetes/cmd/{name}") for name in missing]
     stamp = f"-s -w -X k8s.io/component-base/version.gitVersion={version}"
     with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
         argv = [go, "build", "-v", "-trimpath", f"-ldflags={stamp}", "-o", f"{scratch}/", *commands]
@@ -80,7 +82,12 @@ def _build(go: str, folder: Path, missing: list[str], place: Path, say: Say) -> 
         _run_with_progress(argv, folder, environment, say)
         place.mkdir(exist_ok=True)
         for name, command in zip(missing, commands, strict=True):
-            (Path(scratch) / command.rpartition("/")[2]).rename(place / name)
+            (Path(scratch) / _program(command)).rename(place / name)
+
+
+def _program(command: str) -> str:
+    """Return what Go names a program: the last element that is no major version."""
+    return re.sub(r"/v\d+$", "", command).rpartition("/")[2]
 
 
 def _run_with_progress(argv: list[str], folder: Path, env: dict[str, str], say: Say) -> None:
@@ -106,9 +113,10 @@ def _key(folder: Path) -> str:
 
 
 def _version(folder: Path) -> str:
-    found = re.search(r"k8s\.io/kubernetes (v[0-9.]+)", (folder / "go.mod").read_text())
+    wanted = r"(?:k8s\.io/kubernetes|go\.etcd\.io/etcd/server/v3) (v[0-9.]+)"
+    found = re.search(wanted, (folder / "go.mod").read_text())
     if found is None:
-        raise Unavailable(f"{folder}/go.mod names no version of Kubernetes")
+        raise Unavailable(f"{folder}/go.mod names no version of what it builds")
     return found.group(1)
 
 
@@ -121,48 +129,6 @@ def _find_go() -> str:
     if numbers is None or (int(numbers[1]), int(numbers[2])) < _OLDEST_GO:
         raise Unavailable(f"{go} is {said.stdout.strip() or 'unreadable'}; Go 1.26 is needed")
     return go
-
-
-def _ensure_etcd(say: Say) -> Path:
-    installed = shutil.which("etcd")
-    if installed is not None:
-        return Path(installed)
-    place = cache_dir() / "etcd"
-    binary = place / "usr/bin/etcd"
-    if binary.is_file():
-        return binary
-    if shutil.which("apt-get") is None or shutil.which("dpkg-deb") is None:
-        raise Unavailable("no etcd on PATH, and no apt-get to get Debian's etcd-server with")
-    with _locked(place):
-        if not binary.is_file():
-            say("getting etcd from Debian's package etcd-server")
-            _unpack_debian("etcd-server", place)
-    return binary
-
-
-def _unpack_debian(package: str, place: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=place.parent) as scratch:
-        lists = Path(scratch) / "state/lists/partial"
-        lists.mkdir(parents=True)
-        # The machine's own lists may be old or cleared away; private ones need no root either.
-        options = {
-            "Dir::State": f"{scratch}/state",
-            "Dir::Cache": f"{scratch}/cache",
-            "Debug::NoLocking": "true",
-            "APT::Sandbox::User": "root",
-        }
-        apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items())]
-        _quietly([*apt, "update"], scratch)
-        _quietly([*apt, "download", package], scratch)
-        (archive,) = Path(scratch).glob("*.deb")
-        _quietly(["dpkg-deb", "--extract", str(archive), f"{scratch}/root"], scratch)
-        (Path(scratch) / "root").rename(place)
-
-
-def _quietly(argv: list[str], folder: str) -> None:
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Unavailable(f"{argv[0]} ended with {done.returncode}: {done.stderr[-500:]}")
 
 
 @contextmanager

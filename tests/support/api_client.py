@@ -9,7 +9,7 @@ import os
 import ssl
 import subprocess
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +75,8 @@ class Api:
     folder: Path
     namespace: str = "default"
     kubectl_name: str = "kubectl"
-    _memory: dict[str, Any] = field(default_factory=dict, repr=False)
+    anonymous: bool = False
+    """Show nothing of the kubeconfig: what a request says of its caller stands in its headers."""
 
     def kubectl(
         self, *words: str, stdin: str | Tree | None = None, fails: bool = False, **env: str
@@ -190,7 +191,7 @@ class Api:
 
     @property
     def credentials(self) -> dict[str, str]:
-        token = self._config[1].get("token")
+        token = None if self.anonymous else self._config[1].get("token")
         return {"Authorization": f"Bearer {token}"} if token else {}
 
     @cached_property
@@ -198,7 +199,9 @@ class Api:
         """Return the trust and, where the kubeconfig has one, the client certificate."""
         cluster, user = self._config
         context = ssl.create_default_context(cadata=_text(cluster, "certificate-authority"))
-        if "client-certificate-data" in user or "client-certificate" in user:
+        if not self.anonymous and (
+            "client-certificate-data" in user or "client-certificate" in user
+        ):
             pair = self.folder / f"{self.name}-client.pem"
             pair.touch(mode=0o600)
             pair.write_text(_text(user, "client-key") + _text(user, "client-certificate"))
