@@ -53,7 +53,15 @@ def test_turning_encryption_on_wipes_what_was_written_before(tmp_path):
 
 def test_a_start_that_is_killed_before_it_wiped_wipes_at_the_next(tmp_path, monkeypatch):
     path = tmp_path / "store.sqlite"
-    write_and_look(path, ())
+
+    async def leave_free_pages(store: Store) -> None:
+        for number in range(20):
+            key = a_key(f"n{number}", SECRETS)
+            made = await store.create(key, an_object(key, PLANTED * 500))
+            if number:
+                await store.delete(key, expected=made.resource_version)
+
+    with_store(path, leave_free_pages, ())
 
     def killed(_: object) -> None:
         raise KeyboardInterrupt
@@ -64,7 +72,7 @@ def test_a_start_that_is_killed_before_it_wiped_wipes_at_the_next(tmp_path, monk
             opening.open_database(path, (SECRETS,), None)
     assert files_with(tmp_path, PLANTED)
 
-    assert values(path, SECRETS) == {"n0": PLANTED + "!"}
+    assert values(path, SECRETS) == {"n0": PLANTED * 500}
     assert files_with(tmp_path, PLANTED) == set()
 
 
