@@ -23,8 +23,8 @@ MODULE = "casemate_test_private"
 VERSION = "1.0.0"
 
 
-def a_wheel(text: str) -> bytes:
-    """Build a wheel whose module has one constant, TEXT."""
+def a_wheel(text: str, hostile: dict[str, bytes] | None = None) -> bytes:
+    """Build a wheel whose module has one constant, TEXT; `hostile` entries come as they are."""
     info = f"{MODULE}-{VERSION}.dist-info"
     files = {
         f"{MODULE}.py": f"TEXT = {text!r}\n",
@@ -33,15 +33,15 @@ def a_wheel(text: str) -> bytes:
     }
     record = "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"])
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in {**files, f"{info}/RECORD": record}.items():
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in {**files, f"{info}/RECORD": record, **(hostile or {})}.items():
             # With a fixed time: equal texts must give equal bytes.
-            archive.writestr(zipfile.ZipInfo(name), content)
+            archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 
-def a_tarball(text: str) -> bytes:
-    """Build an npm package that exports the text."""
+def a_tarball(text: str, hostile: list[tarfile.TarInfo] | None = None) -> bytes:
+    """Build an npm package that exports the text; `hostile` members hold zeros or point away."""
     files = {
         "package/package.json": json.dumps({"name": PACKAGE, "version": VERSION, "main": "i.js"}),
         "package/i.js": f"module.exports = {json.dumps(text)};\n",
@@ -52,6 +52,8 @@ def a_tarball(text: str) -> bytes:
             member = tarfile.TarInfo(name)
             member.size = len(content)
             tar.addfile(member, io.BytesIO(content.encode()))
+        for member in hostile or []:
+            tar.addfile(member, io.BytesIO(bytes(member.size)))
     return gzip.compress(buffer.getvalue(), mtime=0)
 
 
@@ -62,6 +64,10 @@ class PackageRegistry:
     text: str
     user: str = "builder"
     password: str = "hunter2-Zq9"
+    hostile_entries: dict[str, bytes] = field(default_factory=dict)
+    hostile_members: list[tarfile.TarInfo] = field(default_factory=list)
+    source_only: bool = False
+    """Offer an sdist, whose build would run its code, and no wheel."""
     served: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
@@ -106,20 +112,28 @@ class PackageRegistry:
     def answer(self, path: str) -> tuple[bytes, str] | None:
         """Return body and type of a path."""
         wheel = f"{MODULE}-{VERSION}-py3-none-any.whl"
+        if self.source_only:
+            wheel = f"{MODULE}-{VERSION}.tar.gz"
         if path == f"/simple/{PACKAGE}/":
-            digest = hashlib.sha256(a_wheel(self.text)).hexdigest()
+            digest = hashlib.sha256(self._wheel()).hexdigest()
             page = f'<!DOCTYPE html><a href="/files/{wheel}#sha256={digest}">{wheel}</a>'
             return page.encode(), "text/html"
         if path == f"/files/{wheel}":
-            return a_wheel(self.text), "application/octet-stream"
+            return self._wheel(), "application/octet-stream"
         if path == f"/npm/{PACKAGE}":
             return json.dumps(self._packument()).encode(), "application/json"
         if path == f"/npm/{PACKAGE}/-/{PACKAGE}-{VERSION}.tgz":
-            return a_tarball(self.text), "application/octet-stream"
+            return self._tarball(), "application/octet-stream"
         return None
 
+    def _wheel(self) -> bytes:
+        return a_wheel(self.text, self.hostile_entries)
+
+    def _tarball(self) -> bytes:
+        return a_tarball(self.text, self.hostile_members)
+
     def _packument(self) -> dict[str, Any]:
-        digest = base64.b64encode(hashlib.sha512(a_tarball(self.text)).digest()).decode()
+        digest = base64.b64encode(hashlib.sha512(self._tarball()).digest()).decode()
         tarball = f"http://{self.host}/npm/{PACKAGE}/-/{PACKAGE}-{VERSION}.tgz"
         version = {
             "name": PACKAGE,

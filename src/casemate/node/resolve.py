@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from casemate.api.catalogue import RUNTIMES, Language
 from casemate.node.dependency_errors import DependencyError, LockRefused
+from casemate.node.probe import machine_arch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -139,7 +140,8 @@ def bind_hashes(text: str, dependencies: Dependencies) -> str:
 
 def _question(dependencies: Dependencies, interpreter: Interpreter, asked_with: str) -> str:
     version = RUNTIMES[interpreter.runtime].version
-    words = [dependencies.language, version, dependencies.digest]
+    # uv answers for this machine: its markers choose packages, and only its wheels count.
+    words = [dependencies.language, version, machine_arch(), dependencies.digest]
     words += sorted(f"{k}={','.join(sorted(v))}" for k, v in dependencies.hashes.items())
     words += [asked_with, interpreter.digest if interpreter.is_foreign else ""]
     return hashlib.sha256("\n".join(words).encode()).hexdigest()

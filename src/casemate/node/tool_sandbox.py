@@ -246,7 +246,9 @@ def _run(
                 refused |= proxy.refused if proxy is not None else set()
         except BaseException:
             # bwrap dies with it, and its pid namespace with bwrap: nothing is left behind.
-            os.killpg(process.pid, signal.SIGKILL)
+            # It may have ended by itself between the look and this line.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             raise
         result = ToolResult(code, _tail(stdout), _tail(stderr), tuple(sorted(refused)))

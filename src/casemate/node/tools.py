@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from casemate.node.dependency_errors import DependencyError, RegistryUnreachable
 from casemate.node.discovery import uv_program
 from casemate.node.node_view import PROGRAM, npm_directory
 from casemate.node.registry_access import npm_access, uv_access
+from casemate.node.tool_bounds import WriteLimits
 from casemate.node.tool_sandbox import (
     ToolResult,
     ToolRun,
@@ -44,6 +45,7 @@ class PackageTools:
     allow_source_builds: bool = False
     """Run the build code of packages without wheels, inside the tool sandbox."""
     timeout_seconds: float = 300
+    write_limits: WriteLimits = field(default_factory=WriteLimits)
 
     def compile_requirements(
         self, wishes: str, python: Interpreter, registry: RegistryConfig | None
@@ -148,6 +150,7 @@ class PackageTools:
                     environment={**access.environment, "UV_CACHE_DIR": "/cache"},
                     destinations=access.destinations,
                     timeout_seconds=self.timeout_seconds,
+                    write_limits=self.write_limits,
                     directory="/work",
                 )
             )
