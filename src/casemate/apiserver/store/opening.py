@@ -78,6 +78,8 @@ def _configure(connection: sqlite3.Connection) -> None:
     # The default of WAL mode, NORMAL, loses what was acknowledged when the power fails.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA temp_store = MEMORY")
+    # What is replaced or deleted is overwritten; many builds of SQLite leave it in free pages.
+    connection.execute("PRAGMA secure_delete = ON")
 
 
 def _check_pages(connection: sqlite3.Connection, path: Path | None) -> None:
