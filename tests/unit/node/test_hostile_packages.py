@@ -74,9 +74,11 @@ def outside(home: Path, layer: Path | None) -> list[Path]:
 @pytest.mark.parametrize("name", ["../escaped.py", "/work/escaped.py", "x/../../../cache/escaped"])
 def test_a_wheel_cannot_write_outside_of_its_place(home, name):
     layer = None
-    with PackageRegistry("a text", hostile_entries={name: b"x"}) as registry:
-        with suppress(DependencyError):
-            layer = install(home, registry, Language.PYTHON)
+    with (
+        PackageRegistry("a text", hostile_entries={name: b"x"}) as registry,
+        suppress(DependencyError),
+    ):
+        layer = install(home, registry, Language.PYTHON)
 
     assert outside(home, layer) == []
 
@@ -93,9 +95,8 @@ def test_a_wheel_cannot_write_outside_of_its_place(home, name):
 )
 def test_an_npm_package_cannot_write_or_point_outside_of_its_place(home, member):
     layer = None
-    with PackageRegistry("a text", hostile_members=[member]) as registry:
-        with suppress(DependencyError):
-            layer = install(home, registry, Language.NODEJS)
+    with PackageRegistry("a text", hostile_members=[member]) as registry, suppress(DependencyError):
+        layer = install(home, registry, Language.NODEJS)
 
     assert outside(home, layer) == []
     assert layer is None or not [path for path in layer.rglob("*") if path.is_symlink()]
