@@ -109,9 +109,11 @@ def _controller(tree: Tree) -> str:
 
 def _binding(kind: str) -> Printer:
     where = kind[:1].lower() + kind[1:]
+    # The printer has the sentence of an older version, which did not say this yet.
+    role = description(f"{_RBAC}.{kind}", "roleRef").removesuffix(" This field is immutable.")
     columns = (
         _name(),
-        _column("Role", (f"{_RBAC}.{kind}", "roleRef")),
+        _column("Role", role),
         _age(),
         _column("Users", f"Users in the {where}", 1),
         _column("Groups", f"Groups in the {where}", 1),
