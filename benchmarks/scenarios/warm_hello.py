@@ -60,7 +60,7 @@ def _rate(figures: LoadFigures) -> float:
 
 
 def _ours(engine: RunningEngine, name: str) -> LoadFigures:
-    grant = engine.ask("token", name)
+    grant = engine.token(name)
     headers = {"authorization": f"Bearer {grant['token']}"}
     run_load(grant["url"], headers=headers, seconds=1)
     return run_load(grant["url"], headers=headers, seconds=SECONDS)

@@ -13,7 +13,8 @@ from http.client import HTTPConnection
 from typing import Any, TextIO
 from urllib.parse import urlsplit
 
-from casemate.cli.engine_client import ask_engine
+from casemate.cli.api_client import ApiClient, function_path
+from casemate.cli.function_token import function_token
 from casemate.cli.run_report import is_settled
 from casemate.cli.tour_promises import Promise, promises
 from casemate.node.foreign_text import terminal_safe
@@ -102,7 +103,9 @@ def _promise_line(promise: Promise) -> str:
 
 
 def _show_posture(row: dict[str, Any], out: TextIO) -> int:
-    answer = ask_engine("posture", name=row["metadata"]["name"], namespace=_namespace(row))
+    with ApiClient.running() as client:
+        path = function_path(_namespace(row), row["metadata"]["name"], "posture")
+        answer = client.get(path)["status"]
     differences = answer["differences"]
     mark = "FAIL" if differences else "ok  "
     out.write(f"  {mark} {_name(row):<24} {answer['summary']}\n")
@@ -127,8 +130,7 @@ def _call(row: dict[str, Any], token: str | None) -> tuple[int, bytes]:
 
 
 def _token(row: dict[str, Any]) -> str:
-    grant = ask_engine("token", name=row["metadata"]["name"], namespace=_namespace(row), seconds=60)
-    return str(grant["token"])
+    return function_token(_namespace(row), row["metadata"]["name"], 60).token
 
 
 def _namespace(row: dict[str, Any]) -> str:

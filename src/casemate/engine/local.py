@@ -25,7 +25,6 @@ from casemate.controller.reconciler import Reconciler
 from casemate.controller.status_writer import Seen, StatusWriter
 from casemate.engine.api_service import ApiOptions, ApiService
 from casemate.engine.applied_manifests import AppliedManifests
-from casemate.engine.control import ControlServer
 from casemate.engine.event_records import EventRecords
 from casemate.engine.function_doors import FunctionDoors, Grant
 from casemate.engine.function_runner import ON_REQUEST, FunctionRunner, RunnerHome, Warmth
@@ -34,7 +33,6 @@ from casemate.engine.gateway_link import GatewayLink
 from casemate.engine.manifest_files import LoadedManifests
 from casemate.engine.objects import FUNCTIONS, Objects
 from casemate.engine.observations import Observations
-from casemate.engine.operations import operations
 from casemate.engine.pod_log import PodLog
 from casemate.engine.pod_view import PodView
 from casemate.engine.revision_history import RevisionHistory
@@ -182,9 +180,9 @@ class LocalEngine:
         for work in self._work:
             task = asyncio.create_task(work)
             stack.push_async_callback(_cancel, task)
-        await self._open_doors(stack, logs)
+        await self._open_doors(logs)
 
-    async def _open_doors(self, stack: AsyncExitStack, logs: LogStore) -> None:
+    async def _open_doors(self, logs: LogStore) -> None:
         """Let callers in, last of all: whoever finds the door finds the engine ready."""
         doors = FunctionDoors(self._objects, self.grant, self.posture)
         log = PodLog(self._pods, logs, self.log_hub)
@@ -195,9 +193,6 @@ class LocalEngine:
             (FUNCTIONS.group, FUNCTIONS.plural, "posture"): doors.posture,
         })  # fmt: skip
         self._run_dir.write_kubeconfig(self._api.kubeconfig())
-        control = ControlServer(self._run_dir.control_socket, operations(self))
-        await control.start()
-        stack.push_async_callback(control.close)
 
     def _join(self, logs: LogStore, pod_store: Store) -> None:
         """Give every part its neighbours."""

@@ -1,6 +1,6 @@
 """The directory of a running engine: sockets, logs and the lock that keeps it one.
 
-It is private (0700): whoever can connect to a socket in it may mint tokens.
+It is private (0700): its kubeconfig is the API's administrator.
 """
 
 from __future__ import annotations
@@ -32,11 +32,6 @@ class RunDir:
     def __init__(self, path: Path, lock_fd: int) -> None:
         self.path = path
         self._lock_fd = lock_fd
-
-    @property
-    def control_socket(self) -> Path:
-        """Where the engine answers its owner's commands."""
-        return self.path / "control.sock"
 
     @property
     def kubeconfig(self) -> Path:
@@ -73,7 +68,6 @@ class RunDir:
 
     def clear(self) -> None:
         """Remove what an engine that was killed left behind; logs stay for reading."""
-        self.control_socket.unlink(missing_ok=True)
         self.kubeconfig.unlink(missing_ok=True)
         for folder in (self.api_keys, self.sockets):
             shutil.rmtree(folder, ignore_errors=True)

@@ -49,11 +49,11 @@ def test_a_directory_of_somebody_else_is_refused(tmp_path):
 def test_what_a_dead_engine_left_is_removed(tmp_path):
     left = open_run_dir(tmp_path / "run")
     (left.sockets / "old").mkdir()
-    left.control_socket.touch()
+    left.write_kubeconfig("{}")
     os.close(left._lock_fd)
 
     opened = open_run_dir(tmp_path / "run")
 
     assert list(opened.sockets.iterdir()) == []
-    assert not opened.control_socket.exists()
+    assert not opened.kubeconfig.exists()
     opened.close()
