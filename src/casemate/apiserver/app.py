@@ -129,7 +129,7 @@ def attributes_of(asked: RequestPath, user: User) -> Attributes:
     return Attributes(
         user=user, verb=asked.verb, group=asked.group, version=asked.version,
         resource=asked.plural, subresource=asked.subresource, namespace=asked.namespace,
-        name=asked.name, path=asked.path,
+        name=asked.name or asked.selected, path=asked.path,
     )  # fmt: skip
 
 

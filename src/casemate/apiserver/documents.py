@@ -18,12 +18,12 @@ from casemate.apiserver.discovery import (
     wants_aggregated,
 )
 from casemate.apiserver.openapi import Document, OpenApi
+from casemate.apiserver.openapi_protobuf import PROTOBUF_V2
 from casemate.apiserver.reply import Reply, tree_reply
 from casemate.apiserver.resource import Resource
 from casemate.apiserver.status_error import ApiError, no_such_path
 
 KUBERNETES_VERSION = ("1", "36")
-_PROTOBUF_V2 = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 _PLAIN = "text/plain; charset=utf-8"
 _HEALTH = frozenset({"healthz", "livez", "readyz"})
 _MOST_SHOWN = 64
@@ -45,7 +45,7 @@ class Documents:
         self._named = Document.of(aggregated([one for one in self._groups.items() if one[0][0]]))
 
     async def __call__(self, call: Call) -> Reply:
-        """Answer. Raises ApiError 404, 405 or 406."""
+        """Answer. Raises ApiError 404 or 405."""
         path = call.asked.path.removesuffix("/")
         segments = path.removeprefix("/").split("/") if path else []
         find = self._finder(segments)
@@ -102,10 +102,8 @@ class Documents:
 
     def _openapi_v2(self, call: Call) -> Reply:
         accept = call.headers.get("accept", "")
-        if accept.strip() == _PROTOBUF_V2:
-            # kubectl asks so only for what version 3 did not tell; it goes on without.
-            message = "only the following media types are accepted: application/json"
-            raise ApiError(406, "NotAcceptable", message)
+        if accept.strip() == PROTOBUF_V2:
+            return _known(call, self._openapi.v2_protobuf, PROTOBUF_V2)
         return _known(call, self._openapi.v2)
 
     def _openapi_v3(self, name: str) -> Answer | None:

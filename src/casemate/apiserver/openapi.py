@@ -14,6 +14,7 @@ from typing import Any
 
 from casemate.apiserver.discovery import group_versions
 from casemate.apiserver.openapi_paths import paths
+from casemate.apiserver.openapi_protobuf import protobuf_v2
 from casemate.apiserver.openapi_schemas import REFERENCE, components
 from casemate.apiserver.reply import encoded
 from casemate.apiserver.resource import Resource, Tree
@@ -31,7 +32,11 @@ class Document:
     @classmethod
     def of(cls, tree: Any) -> Document:
         """Write and hash."""
-        body = encoded(tree)
+        return cls.of_bytes(encoded(tree))
+
+    @classmethod
+    def of_bytes(cls, body: bytes) -> Document:
+        """Hash what is written already."""
         return cls(body, hashlib.sha512(body).hexdigest().upper())
 
 
@@ -72,13 +77,21 @@ class OpenApi:
     @cached_property
     def v2(self) -> Document:
         """Return the older form: one document, definitions and paths of everything."""
+        return Document.of(self._v2_tree())
+
+    @cached_property
+    def v2_protobuf(self) -> Document:
+        """Return the definitions of `v2` as kubectl reads them."""
+        return Document.of_bytes(protobuf_v2(self._v2_tree()))
+
+    def _v2_tree(self) -> Tree:
         every = [resource for resources in self._groups.values() for resource in resources]
-        return Document.of({
+        return {
             "swagger": "2.0",
             "info": _INFO,
             "paths": {path: _v2_path(item) for path, item in paths(every).items()},
             "definitions": _v2(components(every)),
-        })  # fmt: skip
+        }
 
 
 def _v3(resources: list[Resource]) -> Tree:

@@ -121,7 +121,20 @@ class Presentation:
             "apiVersion": self.resource.api_version,
             "metadata": metadata,
         })  # fmt: skip
-        return b"".join((head[:-1], b',"items":[', b",".join(one.body for one in items), b"]}\n"))
+        bodies = b",".join(self._item(one) for one in items)
+        return b"".join((head[:-1], b',"items":[', bodies, b"]}\n"))
+
+    def _item(self, stored: StoredObject) -> bytes:
+        """Kubernetes' own kinds are named by the list alone, those of definitions in each item."""
+        if self.resource.model is not None:
+            return stored.body
+        head = (
+            f'{{"apiVersion":"{self.resource.api_version}","kind":"{self.resource.kind}",'.encode()
+        )
+        if stored.body.startswith(head):
+            return b"{" + stored.body[len(head) :]
+        tree = stored.tree()
+        return encoded({key: tree[key] for key in tree if key not in {"kind", "apiVersion"}})
 
     def _table(self, trees: list[Tree], metadata: Tree) -> Tree:
         return table(

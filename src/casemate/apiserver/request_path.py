@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from casemate.apiserver.status_error import no_such_path
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._:~@!$&'()*+,;=-]+")
+_NAME_TERM = re.compile(r"metadata\.name==?([a-zA-Z0-9.:-]+)")
 _MOST_SEGMENTS = 12
 _BY_METHOD = {
     "GET": "get",
@@ -39,6 +40,8 @@ class RequestPath:
     plural: str = ""
     name: str = ""
     subresource: str = ""
+    selected: str = ""
+    """Of a collection: the one name that its field selector leaves, which a role may name."""
 
     @property
     def is_resource(self) -> bool:
@@ -61,9 +64,10 @@ def parse_request_path(method: str, path: str, query: Mapping[str, str]) -> Requ
     if len(more) > 1:
         raise no_such_path()
     subresource = more[0] if more else ""
+    selected = "" if name else _selected(query.get("fieldSelector", ""))
     return RequestPath(
         _collection_verb(verb, name, query), path, group, version, namespace, plural, name,
-        subresource,
+        subresource, selected,
     )  # fmt: skip
 
 
@@ -108,3 +112,13 @@ def _collection_verb(verb: str, name: str, query: Mapping[str, str]) -> str:
     if name:
         return verb
     return {"get": "list", "delete": "deletecollection"}.get(verb, verb)
+
+
+def _selected(selector: str) -> str:
+    # ATTACK: the list is filtered by the same text, so what is allowed by this name shows no other
+    # object. tests/contract/test_access.py::test_a_role_for_names_covers_only_those
+    for term in selector.split(","):
+        found = _NAME_TERM.fullmatch(term)
+        if found is not None:
+            return found[1]
+    return ""

@@ -77,11 +77,15 @@ def delete_options(query: Mapping[str, str], body: Tree | None) -> DeleteOptions
     dry = query.get("dryRun", "") or (listed[0] if isinstance(listed, list) and listed else "")
     propagation = given.get("propagationPolicy") or query.get("propagationPolicy") or ""
     orphan = given.get("orphanDependents")
+    causes = _dry_run_causes(str(dry))
+    if propagation and orphan is not None:
+        why = "orphanDependents and deletionPropagation cannot be both set"
+        text = f'Invalid value: "{str(propagation)[:64]}": {why}'
+        causes.append(Cause("FieldValueInvalid", text, "propagationPolicy"))
     if not propagation:
         propagation = "Orphan" if orphan is True else "Background"
     preconditions = given.get("preconditions")
     wanted: Mapping[str, Any] = preconditions if isinstance(preconditions, dict) else {}
-    causes = _dry_run_causes(str(dry))
     if propagation not in _PROPAGATIONS:
         causes.append(_unsupported("propagationPolicy", str(propagation), _PROPAGATIONS))
     if causes:

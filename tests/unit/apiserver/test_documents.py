@@ -10,6 +10,7 @@ from casemate.apiserver.call import Call
 from casemate.apiserver.discovery import AGGREGATED_TYPE
 from casemate.apiserver.documents import Documents
 from casemate.apiserver.kinds import served_resources
+from casemate.apiserver.openapi_protobuf import PROTOBUF_V2
 from casemate.apiserver.request_path import parse_request_path
 from casemate.apiserver.status_error import ApiError
 
@@ -166,13 +167,13 @@ def test_kubectl_finds_the_kind_its_schema_and_server_side_validation(resource):
         assert strategic is (resource.model is None)
 
 
-def test_the_older_openapi_is_json_and_a_client_that_only_reads_protobuf_hears_it():
+def test_the_older_openapi_is_json_and_for_kubectl_protobuf():
     assert read("/openapi/v2", accept="application/json")["swagger"] == "2.0"
 
-    with pytest.raises(ApiError) as refused:
-        ask("/openapi/v2", accept="application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+    reply = ask("/openapi/v2", accept=PROTOBUF_V2)
 
-    assert refused.value.status == 406
+    assert reply.content_type == PROTOBUF_V2
+    assert reply.body.startswith(b"\x0a\x032.0")
 
 
 def test_the_version_is_that_of_a_kubernetes_that_clients_know():
