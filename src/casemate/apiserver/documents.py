@@ -18,7 +18,7 @@ from casemate.apiserver.discovery import (
     wants_aggregated,
 )
 from casemate.apiserver.openapi import Document, OpenApi
-from casemate.apiserver.openapi_protobuf import PROTOBUF_V2
+from casemate.apiserver.openapi_protobuf import ASKED_V2, PROTOBUF_V2
 from casemate.apiserver.reply import Reply, tree_reply
 from casemate.apiserver.resource import Resource
 from casemate.apiserver.status_error import ApiError, no_such_path
@@ -102,7 +102,7 @@ class Documents:
 
     def _openapi_v2(self, call: Call) -> Reply:
         accept = call.headers.get("accept", "")
-        if accept.strip() == PROTOBUF_V2:
+        if accept.strip() in ASKED_V2:
             return _known(call, self._openapi.v2_protobuf, PROTOBUF_V2)
         return _known(call, self._openapi.v2)
 

@@ -13,7 +13,9 @@ from typing import Any
 
 from casemate.apiserver.resource import Tree
 
-PROTOBUF_V2 = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+PROTOBUF_V2 = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+# What kubectl asks for; an @ is no part of a media type, so the answer is named with a dot.
+ASKED_V2 = frozenset({PROTOBUF_V2, PROTOBUF_V2.replace("v2.v1", "v2@v1")})
 _BYTES = 2
 _CONTINUED, _SEVEN_BITS = 0x80, 0x7F
 
