@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.harness.engine import RunningEngine
-from benchmarks.scenarios import reload, starts, store, warm_hello
+from benchmarks.scenarios import computing, reload, starts, store, warm_hello
 
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = (
@@ -25,6 +25,7 @@ def main() -> None:
         rows = warm_hello.measure(engine)
         rows += [starts.sandbox_start(engine, name) for name in ("hello-python", "hello-node")]
         rows.append(starts.invoke(engine))
+    rows.append(computing.measure())
     rows += [reload.measure(runtime) for runtime in ("python313", "nodejs24")]
     rows += store.measure()
     commit = subprocess.run(

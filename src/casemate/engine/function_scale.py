@@ -82,12 +82,18 @@ class ScaledFunction:
         if scale.most == 0:
             self.plan = plan
             self._spawn(self._rest())
-        elif self.asleep and not self._served and not scale.eager:
+        elif self.asleep and not scale.eager and self._needs_no_proof(plan):
             self._spawn(self._announce(plan))
         elif not same or (self.asleep and scale.eager):
             self._spawn(self._start(plan))
         else:
             self._notify()
+
+    def _needs_no_proof(self, plan: WorkerPlan) -> bool:
+        if not self._served:
+            return True
+        # A newer one that is proving itself has to be superseded by a start, not left to win.
+        return not self._starting and self.plan is not None and self.plan.revision == plan.revision
 
     def trust(self, plan: WorkerPlan) -> None:
         """Take a revision that has served in an earlier life of the engine as the one to wake.
