@@ -42,10 +42,16 @@ class UnknownExpression(Internal):
     code = "UnknownExpression"
 
 
-def cel_causes(schema: Schema, value: Any, path: str = "") -> Iterator[Cause]:
-    """Yield every rule of a schema that a value breaks; the schema's types hold already."""
+def cel_causes(
+    schema: Schema, value: Any, path: str = "", *, sound: bool = True
+) -> Iterator[Cause]:
+    """Yield every rule of a schema that a value breaks.
+
+    `sound` says that the schema's types hold. Where they do not, a rule that cannot be evaluated
+    says nothing: what stands in its way is told already.
+    """
     for rule in schema.get("x-kubernetes-validations") or ():
-        if not holds(rule["rule"], value):
+        if not holds(rule["rule"], value, otherwise=not sound):
             # As on a cluster, an object or a list is not repeated.
             plain = not isinstance(value, dict | list)
             found = f"Invalid value: {shown(path, value)}" if plain else "Invalid value"
@@ -54,18 +60,19 @@ def cel_causes(schema: Schema, value: Any, path: str = "") -> Iterator[Cause]:
         for name, child in value.items():
             below = field_schema(schema, name)
             if below:
-                yield from cel_causes(below, child, f"{path}.{name}" if path else name)
+                place = f"{path}.{name}" if path else name
+                yield from cel_causes(below, child, place, sound=sound)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from cel_causes(item_schema(schema), item, f"{path}[{index}]")
+            yield from cel_causes(item_schema(schema), item, f"{path}[{index}]", sound=sound)
 
 
-def holds(rule: str, value: Any) -> bool:
-    """Whether a rule is true of a value; a field that is not there makes it false, as in CEL."""
+def holds(rule: str, value: Any, *, otherwise: bool = False) -> bool:
+    """Whether a rule is true of a value; `otherwise` where it cannot be evaluated."""
     try:
         return compiled(rule)({"self": value}) is True
-    except (KeyError, TypeError):
-        return False
+    except (KeyError, TypeError, AttributeError):
+        return otherwise
 
 
 @cache

@@ -32,9 +32,16 @@ Rule = Callable[[Tree], Iterator[Cause]]
 UpdateRule = Callable[[Tree, Tree], Iterator[Cause]]
 
 
-def default_core_fields(resource: Resource, tree: Tree) -> None:
-    """Fill in what Kubernetes defaults in code and not in a schema; changes `tree`."""
-    if resource.group != _RBAC or not resource.plural.endswith("bindings"):
+def default_core_fields(resource: Resource, tree: Tree, given: Tree) -> None:
+    """Fill in what Kubernetes defaults in code and not in a schema; changes `tree`.
+
+    `given` is the object before its empty lists were taken out.
+    """
+    if resource.group != _RBAC:
+        return
+    if resource.plural.endswith("roles"):
+        # Kubernetes writes an empty list of rules as null, yet who wrote `[]` owns it.
+        tree.setdefault("rules", [] if given.get("rules") == [] else None)
         return
     role, subjects = tree.get("roleRef"), tree.get("subjects")
     if isinstance(role, dict) and not role.get("apiGroup"):

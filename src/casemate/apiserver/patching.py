@@ -25,8 +25,9 @@ from casemate.apiserver.status_error import (
     not_found,
 )
 from casemate.apiserver.store.database import KeyTaken
+from casemate.apiserver.validation import Undecodable, prune_and_default
 from casemate.apiserver.write_options import WriteOptions
-from casemate.apiserver.writes import Target, Writes, Written
+from casemate.apiserver.writes import Target, Writes, Written, nameless
 
 APPLY = "application/apply-patch+yaml"
 _JSON_PATCH = "application/json-patch+json"
@@ -57,7 +58,18 @@ async def patch(
     value = read_value(given.body, given.content_type)
     if kind == APPLY:
         return await _apply(writes, target, value, options, now)
-    return await writes.change(target, _change(kind, target, value), options)
+    change = _change(kind, target, value)
+
+    def readable(stored: Tree) -> Tree:
+        wanted = change(stored)
+        _check_type(target, wanted)
+        try:
+            strict = options.field_validation == "Strict"
+            return prune_and_default(target.resource, wanted, strict=strict)[0]
+        except Undecodable as error:
+            raise _unreadable(error) from None
+
+    return await writes.change(target, readable, options)
 
 
 def check_options(query: Mapping[str, str], kind: str) -> None:
@@ -71,6 +83,24 @@ def check_options(query: Mapping[str, str], kind: str) -> None:
     else:
         return
     raise invalid(Subject("meta.k8s.io", "PatchOptions"), (cause,), kind="PatchOptions")
+
+
+def _check_type(target: Target, wanted: Tree) -> None:
+    """Refuse a patch that makes something else of an object. Raises ApiError 400 or 422."""
+    resource, version, kind = target.resource, wanted.get("apiVersion"), wanted.get("kind")
+    if resource.model is None and not (version and kind):
+        # What has no type is nothing, and nothing has no name.
+        raise nameless(target.name)
+    if version != resource.api_version or kind != resource.kind:
+        text = 'Invalid value: "<value omitted>": its apiVersion and kind are no longer those of '
+        cause = Cause("FieldValueInvalid", f"{text}{resource.kind}", "patch")
+        raise invalid(Subject(), (cause,), kind="")
+
+
+def _unreadable(error: Undecodable) -> ApiError:
+    # Kubernetes repeats the whole patched object here: with a Secret, more than one may read.
+    text = f'Invalid value: "<value omitted>": {error.why}'
+    return invalid(Subject(), (Cause("FieldValueInvalid", text, "patch"),), kind="")
 
 
 def _accepted(target: Target) -> tuple[str, ...]:
@@ -135,11 +165,6 @@ def _checked(target: Target, value: Any) -> Tree:
             f"the applied object must have apiVersion {resource.api_version} and kind "
             f"{resource.kind}"
         )
-    metadata = value.setdefault("metadata", {})
-    if isinstance(metadata, dict):
-        metadata.setdefault("name", target.name)
-        if resource.namespaced:
-            metadata.setdefault("namespace", target.namespace)
     return value
 
 

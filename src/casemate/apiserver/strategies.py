@@ -22,6 +22,15 @@ def prepare(resource: Resource, old: Tree | None, new: Tree, subresource: str) -
         strategy(old, new, subresource)
 
 
+def finish(resource: Resource, tree: Tree) -> None:
+    """Take out, after ownership was noted, what Kubernetes accepts and does not keep."""
+    secrets = tree.get("secrets")
+    if (resource.group, resource.plural) == ("", "serviceaccounts") and isinstance(secrets, list):
+        tree["secrets"] = [{"name": one["name"]} if "name" in one else {} for one in secrets]
+    if resource.plural.endswith("roles") and tree.get("rules") == []:
+        tree["rules"] = None
+
+
 def _namespace(old: Tree | None, new: Tree, subresource: str) -> None:
     metadata = metadata_of(new)
     labels = metadata.get("labels")

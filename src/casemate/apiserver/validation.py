@@ -7,6 +7,7 @@ Every broken rule comes back at once, as causes of one answer. For our own kinds
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 from casemate.api.manifest import object_violations
 from casemate.api.violations import Location, Violation
@@ -18,11 +19,11 @@ from casemate.apiserver.core_rules import (
     undecodable,
 )
 from casemate.apiserver.metadata_rules import metadata_causes, metadata_update_causes
-from casemate.apiserver.patch.typed_schema import Schema
-from casemate.apiserver.pruning import pruned_and_defaulted
+from casemate.apiserver.patch.typed_schema import OBJECT_META, Schema
+from casemate.apiserver.pruning import pruned_and_defaulted, without_empty
 from casemate.apiserver.resource import Resource, Tree
 from casemate.apiserver.schema_rules import required, schema_causes
-from casemate.apiserver.status_error import ApiError, Cause, bad_request
+from casemate.apiserver.status_error import ApiError, Cause
 
 MOST_CAUSES = 100
 _FOUND = {
@@ -30,6 +31,18 @@ _FOUND = {
     "a list": '"array"',
     "a value that is not shown": '"<value omitted>"',
 }
+
+
+class Undecodable(ApiError):
+    """400: what was sent cannot be read as an object of its kind; `why` says it without a name."""
+
+    code: ClassVar[str] = "UndecodableObject"
+
+    def __init__(self, resource: Resource, why: str) -> None:
+        kind = resource.kind
+        text = f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {why}'
+        super().__init__(400, "BadRequest", text)
+        self.why = why
 
 
 def prune_and_default(
@@ -40,18 +53,18 @@ def prune_and_default(
     Raises ApiError 400 for unknown fields when `strict`, and for a built-in kind whose fields have
     types that Kubernetes could not decode.
     """
-    found, unknown = pruned_and_defaulted(resource.schema, tree)
+    found, unknown = pruned_and_defaulted(resource.schema, tree, built_in=resource.model is None)
+    wrong = next(_type_causes(resource, found), None)
+    if wrong is not None:
+        raise Undecodable(resource, f"json: cannot unmarshal field {wrong.field}: {_why(wrong)}")
+    broken = undecodable(resource, found) if resource.model is None else None
+    if broken is not None:
+        raise Undecodable(resource, broken)
     if strict and unknown:
         listed = ", ".join(f'unknown field "{path}"' for path in unknown)
-        raise _undecoded(resource, f"strict decoding error: {listed}")
-    if resource.model is None:
-        wrong = next((cause for cause in _type_causes(resource, found)), None)
-        if wrong is not None:
-            raise _undecoded(resource, f"json: cannot unmarshal field {wrong.field}: {_why(wrong)}")
-        broken = undecodable(resource, found)
-        if broken is not None:
-            raise _undecoded(resource, broken)
-    default_core_fields(resource, found)
+        raise Undecodable(resource, f"strict decoding error: {listed}")
+    without_empty(resource.schema, found, built_in=resource.model is None)
+    default_core_fields(resource, found, tree)
     return found, unknown
 
 
@@ -70,8 +83,7 @@ def violations(resource: Resource, tree: Tree) -> tuple[Cause, ...]:
         return tuple(found[:MOST_CAUSES])
     broken = list(schema_causes(_body_schema(resource), _body(tree)))
     found.extend(broken)
-    if not any(cause.reason == "FieldValueTypeInvalid" for cause in broken):
-        found.extend(cel_causes(resource.schema, _body(tree)))
+    found.extend(cel_causes(resource.schema, _body(tree), sound=not broken))
     seen = {cause.field for cause in found}
     for location, violation in object_violations(resource.model, tree):
         if violation.path not in seen and not _said(location, seen):
@@ -87,17 +99,13 @@ def update_violations(resource: Resource, old: Tree, new: Tree) -> tuple[Cause, 
     )
 
 
-def _undecoded(resource: Resource, why: str) -> ApiError:
-    kind = resource.kind
-    return bad_request(
-        f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {why}'
-    )
-
-
 def _type_causes(resource: Resource, tree: Tree) -> Iterator[Cause]:
-    for cause in schema_causes(_body_schema(resource), _body(tree)):
-        if cause.reason == "FieldValueTypeInvalid":
-            yield cause
+    """Yield the types that make an object unreadable: all of a built-in kind, else metadata's."""
+    yield from schema_causes(OBJECT_META, tree.get("metadata") or {}, "metadata")
+    if resource.model is None:
+        for cause in schema_causes(_body_schema(resource), _body(tree)):
+            if cause.reason == "FieldValueTypeInvalid":
+                yield cause
 
 
 def _why(cause: Cause) -> str:
@@ -117,7 +125,8 @@ def _body_schema(resource: Resource) -> Schema:
 
 
 def _body(tree: Tree) -> Tree:
-    return {name: value for name, value in tree.items() if name != "metadata"}
+    # To the built-in kinds a null at the top is nothing, and pruning leaves it nowhere else.
+    return {name: value for name, value in tree.items() if name != "metadata" and value is not None}
 
 
 def _said(location: Location, seen: set[str]) -> bool:

@@ -26,6 +26,7 @@ from casemate.apiserver.object_meta import (
 from casemate.apiserver.patch.managed_fields import Writer, updated
 from casemate.apiserver.resource import Resource, Tree
 from casemate.apiserver.status_error import (
+    ApiError,
     Cause,
     Subject,
     already_exists,
@@ -37,7 +38,7 @@ from casemate.apiserver.status_error import (
 )
 from casemate.apiserver.store.database import KeyTaken, Stale, Store
 from casemate.apiserver.store.objects import ObjectKey, StoredObject
-from casemate.apiserver.strategies import prepare
+from casemate.apiserver.strategies import finish, prepare
 from casemate.apiserver.validation import prune_and_default, update_violations, violations
 from casemate.apiserver.write_options import DeleteOptions, WriteOptions
 
@@ -103,6 +104,7 @@ class Writes:
             prepare(target.resource, None, wanted, target.subresource)
             named = _named(target, str(metadata_of(wanted)["name"]))
             wanted = self._owned(named, None, wanted, options)
+            finish(target.resource, wanted)
             self._check(named, None, wanted)
             if options.dry_run:
                 if self._store.get(named.key) is not None:
@@ -149,7 +151,9 @@ class Writes:
         managers = metadata_of(tree).get("managedFields")
         before_create(target.resource, tree, target.namespace, self._now())
         prepare(target.resource, None, tree, target.subresource)
-        metadata_of(tree)["managedFields"] = managers
+        if managers:
+            metadata_of(tree)["managedFields"] = managers
+        finish(target.resource, tree)
         self._check(target, None, tree)
         if options.dry_run:
             return Written(tree, created=True, warnings=warnings)
@@ -202,6 +206,7 @@ class Writes:
             prepare(target.resource, before, wanted, target.subresource)
             if owned:
                 wanted = self._owned(target, before, wanted, options)
+            finish(target.resource, wanted)
             self._check(target, before, wanted)
             gone = is_finished(wanted)
             if options.dry_run or same_object(before, wanted):
@@ -275,6 +280,8 @@ def _check_identity(target: Target, tree: Tree, stored: StoredObject | None = No
         raise bad_request(
             f"the name of the object ({name}) does not match the name on the URL ({target.name})"
         )
+    if target.name and not name:
+        raise nameless(target.name)
     if target.resource.namespaced and namespace and namespace != target.namespace:
         raise bad_request(
             "the namespace of the provided object does not match the namespace sent on the request"
@@ -284,6 +291,13 @@ def _check_identity(target: Target, tree: Tree, stored: StoredObject | None = No
                       f"Invalid value: {json.dumps(metadata['uid'])}: field is immutable",
                       "metadata.uid")  # fmt: skip
         raise invalid(target.subject, (cause,), kind=target.resource.kind)
+
+
+def nameless(name: str) -> ApiError:
+    """400: an object without the name that its path has."""
+    return bad_request(
+        f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+    )
 
 
 def _check_preconditions(target: Target, stored: StoredObject, options: DeleteOptions) -> None:
@@ -304,4 +318,4 @@ def _uid_conflict(target: Target, wanted: str, stored: str) -> Exception:
     return conflict(target.subject, why)
 
 
-__all__ = ["Change", "Target", "Writes", "Written", "has_generation"]
+__all__ = ["Change", "Target", "Writes", "Written", "has_generation", "nameless"]

@@ -75,7 +75,9 @@ def apply(
     whole = whole_schema(schema)
     if (applied.get("metadata") or {}).get("managedFields") is not None:
         raise bad_request("metadata.managedFields must be nil")
-    _check(whole, applied)
+    _check(whole, applied, "patch")
+    if stored is not None:
+        _check(whole, stored, "live", repeats=True)
     live: Tree = copy.deepcopy(stored or {key: applied[key] for key in _TYPE_FIELDS})
     managed = _managed(whole, live, stored, writer)
     unwritten = FieldSet.of(*((name_element(name),) for name in reset))
@@ -153,8 +155,8 @@ def _managed(schema: Schema, live: Tree, stored: Tree | None, writer: Writer) ->
     return managed
 
 
-def _check(schema: Schema, applied: Tree) -> None:
-    found = list(faults(schema, applied))
+def _check(schema: Schema, applied: Tree, what: str, *, repeats: bool = False) -> None:
+    found = list(faults(schema, applied, repeats=repeats))
     if not found:
         return
     metadata = applied.get("metadata") or {}
@@ -162,7 +164,7 @@ def _check(schema: Schema, applied: Tree) -> None:
     named = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}"
     kind = f"{group}/{version}, Kind={applied.get('kind')}"
     listed = found[0] if len(found) == 1 else "\n  ".join(["errors:", *found])
-    raise ApiError(500, "", f"failed to create typed patch object ({named}; {kind}): {listed}")
+    raise ApiError(500, "", f"failed to create typed {what} object ({named}; {kind}): {listed}")
 
 
 def _conflict(against: _Conflicts) -> ApiError:

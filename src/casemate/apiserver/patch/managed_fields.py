@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from casemate.apiserver.patch.field_set import FieldSet, name_element, read_field_set
 from casemate.apiserver.patch.typed_schema import Schema, whole_schema
-from casemate.apiserver.patch.typed_value import Comparison, compare, reconciled
+from casemate.apiserver.patch.typed_value import Comparison, compare, faults, reconciled
 from casemate.apiserver.resource import Tree
 
 APPLY, UPDATE = "Apply", "Update"
@@ -94,8 +94,11 @@ def updated(schema: Schema, before: Tree | None, wanted: Tree, writer: Writer) -
     if not managed.owned and before is not None:
         # Nobody was followed on this object; a single update would claim what others wrote.
         return wanted
-    owner = writer.owner(UPDATE)
-    record_update(whole_schema(schema), before or {}, wanted, managed, owner, writer.now)
+    owner, whole = writer.owner(UPDATE), whole_schema(schema)
+    if next(faults(whole, wanted, repeats=True), None) is not None:
+        # Items that cannot be told apart have no owners, and a guess would be worse than none.
+        return wanted
+    record_update(whole, before or {}, wanted, managed, owner, writer.now)
     set_managed(wanted, managed)
     return wanted
 

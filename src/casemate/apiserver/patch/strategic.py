@@ -86,32 +86,39 @@ def _merge_key(schema: Schema) -> str | None:
 
 
 def _merge_list(schema: Schema, found: list[Any], patch: list[Any]) -> list[Any]:
+    """Merge item by item; the patch's items come in its order, the others stay in between."""
     key = _merge_key(schema)
     if key is None:
-        return _plain_merge(found, patch)
+        merged = _plain_merge(found, patch)
+        return _in_order(merged, patch, found, lambda item: item)
     if any(not isinstance(item, dict) for item in patch):
         raise _no_key(key)
-    kept = list(found)
     if any(item.get(_DIRECTIVE) == "replace" for item in patch):
         return [copy.deepcopy(item) for item in patch if _DIRECTIVE not in item]
+    kept = list(found)
     for item in patch:
-        directive = item.get(_DIRECTIVE)
         if key not in item:
             raise _no_key(key)
-        places = [
-            place
-            for place, one in enumerate(kept)
-            if isinstance(one, dict) and same_value(one.get(key), item[key])
-        ]
-        if directive == "delete":
-            kept = [one for place, one in enumerate(kept) if place not in places]
-        elif directive not in {None, "merge"}:
-            raise bad_request(f"Unknown patch type found: {directive}")
-        elif places:
-            kept[places[0]] = _merge_object(item_schema(schema), kept[places[0]], item)
-        else:
-            kept.append(_merge_object(item_schema(schema), {}, item))
-    return kept
+        _merge_item(schema, key, kept, item)
+    return _in_order(kept, [item[key] for item in patch], found, lambda item: item.get(key))
+
+
+def _merge_item(schema: Schema, key: str, kept: list[Any], item: Tree) -> None:
+    directive = item.get(_DIRECTIVE)
+    places = [
+        place
+        for place, one in enumerate(kept)
+        if isinstance(one, dict) and same_value(one.get(key), item[key])
+    ]
+    if directive == "delete":
+        for place in reversed(places):
+            del kept[place]
+    elif directive not in {None, "merge"}:
+        raise bad_request(f"Unknown patch type found: {directive}")
+    elif places:
+        kept[places[0]] = _merge_object(item_schema(schema), kept[places[0]], item)
+    else:
+        kept.append(_merge_object(item_schema(schema), {}, item))
 
 
 def _plain_merge(found: list[Any], patch: list[Any]) -> list[Any]:
@@ -166,14 +173,17 @@ def _put_in_order(
         raise bad_request(
             "The patch format of setElementOrder list is wrong: it must hold the patch's items"
         )
+    there = before.get(name)
+    after[name] = _in_order(values, wanted, there if isinstance(there, list) else [], named)
+
+
+def _in_order(values: list[Any], wanted: list[Any], before: list[Any], named: _Name) -> list[Any]:
     ours = sorted(
         (item for item in values if _place(wanted, named(item)) >= 0),
         key=lambda item: _place(wanted, named(item)),
     )
     theirs = [item for item in values if _place(wanted, named(item)) < 0]
-    there = before.get(name)
-    server = [named(item) for item in there] if isinstance(there, list) else []
-    after[name] = _woven(theirs, ours, server, named)
+    return _woven(theirs, ours, [named(item) for item in before], named)
 
 
 def _woven(theirs: list[Any], ours: list[Any], server: list[Any], named: _Name) -> list[Any]:

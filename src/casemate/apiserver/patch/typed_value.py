@@ -259,8 +259,11 @@ _SCALARS: dict[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def faults(schema: Schema, value: Any, path: str = "") -> Iterator[str]:
-    """Yield why an object cannot be applied under a schema, worded as Kubernetes does."""
+def faults(schema: Schema, value: Any, path: str = "", *, repeats: bool = False) -> Iterator[str]:
+    """Yield why an object cannot be applied under a schema, worded as Kubernetes does.
+
+    `repeats` lets items of a list be there twice, as a stored object may have them.
+    """
     if value is None:
         return
     kind = schema.get("type")
@@ -273,19 +276,19 @@ def faults(schema: Schema, value: Any, path: str = "") -> Iterator[str]:
             if below is None:
                 yield f"{path}.{name}: field not declared in schema"
             else:
-                yield from faults(below, value[name], f"{path}.{name}")
+                yield from faults(below, value[name], f"{path}.{name}", repeats=repeats)
     elif kind == "array" or (kind is None and isinstance(value, list)):
         if not isinstance(value, list):
             yield f"{path}: expected list, got &{{{_shown(value)}}}"
             return
-        yield from _list_faults(schema, value, path)
+        yield from _list_faults(schema, value, path, repeats=repeats)
     elif kind in _SCALARS and not schema.get("x-kubernetes-int-or-string"):
         types, word = _SCALARS[kind]
         if not isinstance(value, types) or (isinstance(value, bool) and kind != "boolean"):
             yield f"{path}: expected {word}, got &value.valueUnstructured{{Value:{_shown(value)}}}"
 
 
-def _list_faults(schema: Schema, values: list[Any], path: str) -> Iterator[str]:
+def _list_faults(schema: Schema, values: list[Any], path: str, *, repeats: bool) -> Iterator[str]:
     seen: set[str] = set()
     for index, item in enumerate(values):
         place = f"[{index}]"
@@ -296,10 +299,10 @@ def _list_faults(schema: Schema, values: list[Any], path: str) -> Iterator[str]:
                 yield f"{path}: element {index}: {error}"
                 return
             place = element_text(element)
-            if element in seen:
+            if element in seen and not repeats:
                 yield f"{path}: duplicate entries for key {place}"
             seen.add(element)
-        yield from faults(item_schema(schema), item, path + place)
+        yield from faults(item_schema(schema), item, path + place, repeats=repeats)
 
 
 def _shown(value: Any) -> str:
