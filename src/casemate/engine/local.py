@@ -39,6 +39,7 @@ from casemate.engine.revision_history import RevisionHistory
 from casemate.engine.revisions import LocalRevisions
 from casemate.engine.routes import RoutePublisher, route_row
 from casemate.engine.run_dir import open_run_dir
+from casemate.engine.shared_refresh import SharedRefresh
 from casemate.engine.status_sink import ApiStatusSink
 from casemate.engine.wake_ups import WakeUps
 from casemate.errors import NotFound
@@ -198,7 +199,8 @@ class LocalEngine:
         """Give every part its neighbours."""
         self._objects = Objects(self._api.store)
         self._applied = AppliedManifests(self._api)
-        self._publisher = RoutePublisher(self._link, self._identity, self._rows)
+        publisher = RoutePublisher(self._link, self._identity, self._rows)
+        self._refresh_routes = SharedRefresh(publisher.refresh)
         home = RunnerHome(
             self._launcher,
             self._run_dir.sockets,
@@ -208,7 +210,7 @@ class LocalEngine:
             warmth=self._options.warmth,
         )
         self._runner = FunctionRunner(
-            home, routes_changed=self._publisher.refresh, notify=self._notify
+            home, routes_changed=self._refresh_routes, notify=self._notify
         )
         self._link.listen(self._runner.wake, self._runner.touch)
         self._revisions = LocalRevisions(
@@ -281,7 +283,7 @@ class LocalEngine:
             await asyncio.sleep(_ROUTE_PAUSE_SECONDS)
             self._wanted_routes.clear()
             try:
-                await self._publisher.refresh()
+                await self._refresh_routes()
             except Exception:  # noqa: BLE001  # logged; the next change tries again
                 self._log.exception("the gateway was not told")
 
