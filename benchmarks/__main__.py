@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.harness.engine import RunningEngine
-from benchmarks.scenarios import computing, reload, starts, store, warm_hello
+from benchmarks.scenarios import apply_storm, computing, reload, starts, store, warm_hello
 
 RESULTS = Path(__file__).parent / "results"
 COLUMNS = (
@@ -27,6 +27,7 @@ def main() -> None:
         rows.append(starts.invoke(engine))
     rows.append(computing.measure())
     rows += [reload.measure(runtime) for runtime in ("python313", "nodejs24")]
+    rows.append(apply_storm.measure())
     rows += store.measure()
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False

@@ -21,6 +21,17 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 CASEMATE = str(Path(sys.executable).with_name("casemate"))
 
 
+def state_environment(run_dir: Path) -> dict[str, str]:
+    """Return an environment with a run directory of its own, and what the tests have built."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "casemate"
+    return {
+        **os.environ,
+        "CASEMATE_STATE_DIR": str(cache / "test-state"),
+        "CASEMATE_CACHE_DIR": str(cache / "test-packages"),
+        "CASEMATE_RUN_DIR": str(run_dir),
+    }
+
+
 class RunningEngine:
     """Use it in a `with` block."""
 
@@ -31,14 +42,8 @@ class RunningEngine:
         self._paths = paths or tuple(EXAMPLES / name for name in names)
         self._names = names
         self._folder = Path(tempfile.mkdtemp(prefix="casemate-bench-"))
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "casemate"
-        self.state = cache / "test-state"
-        self.environment = {
-            **os.environ,
-            "CASEMATE_STATE_DIR": str(self.state),
-            "CASEMATE_CACHE_DIR": str(cache / "test-packages"),
-            "CASEMATE_RUN_DIR": str(self._folder / "run"),
-        }
+        self.environment = state_environment(self._folder / "run")
+        self.state = Path(self.environment["CASEMATE_STATE_DIR"])
 
     def __enter__(self) -> Self:
         """Start it and wait until every Function serves."""

@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 
 from benchmarks.harness.engine import RunningEngine
 from benchmarks.harness.load import LoadFigures, run_load
+from benchmarks.harness.pod_limits import preset_limits
 
 HERE = Path(__file__).parent
 BASELINES = HERE.parent / "baselines"
@@ -20,15 +21,27 @@ SECONDS = 5
 
 
 def measure(engine: RunningEngine) -> list[dict[str, object]]:
-    """Return one row per language, each with its ratio."""
-    return [
-        _row("Python", engine, "hello-python", _bottle(engine)),
-        _row("Node", engine, "hello-node", _express(engine)),
-    ]
+    """Return two rows per language: the baseline free, and under its Pod's limits as ours is."""
+    rows = []
+    for language, name, start in (
+        ("Python", "hello-python", _bottle),
+        ("Node", "hello-node", _express),
+    ):
+        rows.append(_row(language, engine, name, start(engine)))
+        with preset_limits() as confine:
+            if confine is not None:
+                baseline = start(engine)
+                confine(baseline.pid)
+                rows.append(_row(language, engine, name, baseline, "; baseline limited as ours"))
+    return rows
 
 
 def _row(
-    language: str, engine: RunningEngine, name: str, baseline: subprocess.Popen[bytes]
+    language: str,
+    engine: RunningEngine,
+    name: str,
+    baseline: subprocess.Popen[bytes],
+    which: str = "",
 ) -> dict[str, object]:
     port = PYTHON_PORT if language == "Python" else NODE_PORT
     url = f"http://127.0.0.1:{port}/"
@@ -44,7 +57,7 @@ def _row(
         baseline.wait(10)
     peer, own = max(peers, key=_rate), max(ours, key=_rate)
     return {
-        "what": f"warm hello, {language}, 64 connections",
+        "what": f"warm hello, {language}, 64 connections{which}",
         "baseline_per_second": round(peer.requests_per_second),
         "ours_per_second": round(own.requests_per_second),
         "ratio": round(own.requests_per_second / max(peer.requests_per_second, 1), 1),
