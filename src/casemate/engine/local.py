@@ -37,7 +37,8 @@ from casemate.engine.pod_log import PodLog
 from casemate.engine.pod_view import PodView
 from casemate.engine.revision_history import RevisionHistory
 from casemate.engine.revisions import LocalRevisions
-from casemate.engine.routes import RoutePublisher, route_row
+from casemate.engine.route_rows import RouteRows
+from casemate.engine.routes import RoutePublisher
 from casemate.engine.run_dir import open_run_dir
 from casemate.engine.shared_refresh import SharedRefresh
 from casemate.engine.status_sink import ApiStatusSink
@@ -199,7 +200,7 @@ class LocalEngine:
         """Give every part its neighbours."""
         self._objects = Objects(self._api.store)
         self._applied = AppliedManifests(self._api)
-        publisher = RoutePublisher(self._link, self._identity, self._rows)
+        publisher = RoutePublisher(self._link, self._identity, lambda: self._rows())  # noqa: PLW0108  # it is made below
         self._refresh_routes = SharedRefresh(publisher.refresh)
         home = RunnerHome(
             self._launcher,
@@ -226,6 +227,7 @@ class LocalEngine:
             on_progress=self._options.progress,
             on_change=self._look_again,
         )
+        self._rows = RouteRows(self._objects, self._runner, self._reconciler, lambda: self.url)
         self._pods = PodView(pod_store)
         self._observations = Observations(
             self._objects,
@@ -289,24 +291,6 @@ class LocalEngine:
 
     def _identity(self) -> tuple[str, dict[str, Any]]:
         return self.url, self._key.public_jwks()
-
-    def _rows(self) -> list[dict[str, Any]]:
-        rows = []
-        for ref in self._objects.refs():
-            # A manifest that can be read counts at once, also while its revision cannot be made:
-            # who takes a grant away does not wait for a build.
-            function = self._objects.function(ref) or self._reconciler.accepted(ref)
-            if function is not None:
-                rows.append(
-                    route_row(
-                        function,
-                        self.url,
-                        observed=self._runner.observe(ref),
-                        configured=self._reconciler.configured(ref),
-                        sockets=self._runner.sockets(ref),
-                    )
-                )
-        return rows
 
     def _absent(self, ref: FunctionRef) -> NotFound:
         names = ", ".join(str(found) for found in self._objects.refs()[:20])
