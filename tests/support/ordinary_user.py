@@ -1,7 +1,7 @@
 """Runs a test's code as an ordinary user, when the tests themselves run as root.
 
-The user must reach the interpreter, which may lie under root's own 0700 home: the child gets a
-mount table of its own in which just that path is shown. Nothing of it outlives the child.
+The user must reach the interpreter and this checkout, which may lie under root's own 0700 home: the
+child gets a mount table of its own in which just those are shown. Nothing of it outlives the child.
 """
 
 from __future__ import annotations
@@ -45,22 +45,26 @@ def run_as_ordinary_user(code: str, *arguments: str) -> subprocess.CompletedProc
 def _become_ordinary() -> None:
     _check(_libc.unshare(_CLONE_NEWNS))
     _check(_libc.mount(None, b"/", None, _MS_REC_PRIVATE, None))
-    _show(Path(sys.base_prefix).resolve())
+    checkout = Path(__file__).parents[2]
+    _show([Path(sys.base_prefix).resolve(), Path(sys.prefix), checkout])
     os.setgroups([])
     os.setresgid(UID, UID, UID)
     os.setresuid(UID, UID, UID)
 
 
-def _show(path: Path) -> None:
-    """Cover the first closed directory above `path` with an empty one that holds only `path`."""
-    closed = next((one for one in reversed(path.parents) if not one.stat().st_mode & 1), None)
-    if closed is None:
-        return
-    source = os.open(path, os.O_PATH)
-    _check(_libc.mount(b"tmpfs", os.fsencode(closed), b"tmpfs", 0, b"mode=0755"))
-    path.mkdir(parents=True)
-    here = f"/proc/self/fd/{source}".encode()
-    _check(_libc.mount(here, os.fsencode(path), None, _MS_BIND_REC, None))
+def _show(paths: list[Path]) -> None:
+    """Cover each closed directory above one of `paths` with one that holds only these paths."""
+    opened = {}
+    for path in paths:
+        closed = next((one for one in reversed(path.parents) if not one.stat().st_mode & 1), None)
+        if closed is not None:
+            opened[path] = (closed, os.open(path, os.O_PATH))
+    for closed in {closed for closed, _source in opened.values()}:
+        _check(_libc.mount(b"tmpfs", os.fsencode(closed), b"tmpfs", 0, b"mode=0755"))
+    for path, (_closed, source) in opened.items():
+        path.mkdir(parents=True, exist_ok=True)
+        here = f"/proc/self/fd/{source}".encode()
+        _check(_libc.mount(here, os.fsencode(path), None, _MS_BIND_REC, None))
 
 
 def _check(result: int) -> None:
