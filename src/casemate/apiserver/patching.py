@@ -5,6 +5,7 @@ Source: RFC 6902, RFC 7386 and Kubernetes' own two: strategic merge (built-in ki
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +68,7 @@ async def patch(
             strict = options.field_validation == "Strict"
             return prune_and_default(target.resource, wanted, strict=strict)[0]
         except Undecodable as error:
-            raise _unreadable(error) from None
+            raise _unreadable(error.why) from None
 
     return await writes.change(target, readable, options)
 
@@ -88,18 +89,31 @@ def check_options(query: Mapping[str, str], kind: str) -> None:
 def _check_type(target: Target, wanted: Tree) -> None:
     """Refuse a patch that makes something else of an object. Raises ApiError 400 or 422."""
     resource, version, kind = target.resource, wanted.get("apiVersion"), wanted.get("kind")
-    if resource.model is None and not (version and kind):
-        # What has no type is nothing, and nothing has no name.
-        raise nameless(target.name)
-    if version != resource.api_version or kind != resource.kind:
-        text = 'Invalid value: "<value omitted>": its apiVersion and kind are no longer those of '
-        cause = Cause("FieldValueInvalid", f"{text}{resource.kind}", "patch")
-        raise invalid(Subject(), (cause,), kind="")
+    if any(found is not None and not isinstance(found, str) for found in (version, kind)):
+        raise _unreadable("couldn't get version/kind")
+    if resource.model is None:
+        if not version or not kind:
+            # What has no type is nothing, and nothing has no name.
+            raise nameless(target.name)
+        if (version, kind) != (resource.api_version, resource.kind):
+            raise _unreadable(f'no kind "{kind}" is registered for version "{version}"')
+    if not version or not kind:
+        raise _unreadable("Object 'apiVersion' or 'Kind' is missing")
+    wrong = [
+        Cause("FieldValueInvalid", f"Invalid value: {json.dumps(found)}: must be {wanted}", field)
+        for field, found, wanted in (
+            ("apiVersion", version, resource.api_version),
+            ("kind", kind, resource.kind),
+        )
+        if found != wanted
+    ]
+    if wrong:
+        raise invalid(target.subject, wrong, kind=resource.kind)
 
 
-def _unreadable(error: Undecodable) -> ApiError:
+def _unreadable(why: str) -> ApiError:
     # Kubernetes repeats the whole patched object here: with a Secret, more than one may read.
-    text = f'Invalid value: "<value omitted>": {error.why}'
+    text = f'Invalid value: "<value omitted>": {why}'
     return invalid(Subject(), (Cause("FieldValueInvalid", text, "patch"),), kind="")
 
 

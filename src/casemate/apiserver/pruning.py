@@ -50,8 +50,14 @@ class _Pruner:
             return self._fields(schema, value, path)
         items = schema.get("items")
         if isinstance(value, list) and items is not None:
-            return [self.known(items, item, f"{path}[{index}]") for index, item in enumerate(value)]
+            return [self._item(items, item, f"{path}[{index}]") for index, item in enumerate(value)]
         return copy.deepcopy(value)
+
+    def _item(self, schema: Schema, item: Any, path: str) -> Any:
+        if item is None and self._built_in:
+            # To Go a null in a list is the empty value of its type.
+            return {"object": {}, "string": ""}.get(str(schema.get("type")))
+        return self.known(schema, item, path)
 
     def _fields(self, schema: Schema, tree: Tree, path: str) -> Tree:
         if schema.get(_EMBEDDED):

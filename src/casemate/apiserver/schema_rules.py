@@ -30,6 +30,7 @@ def schema_causes(schema: Schema, value: Any, path: str = "") -> Iterator[Cause]
         wanted = ",".join(kinds)
         text = f'Invalid value: "{found}": {path} in body must be of type {wanted}: "{found}"'
         yield Cause("FieldValueTypeInvalid", text, path)
+        yield from _enum(schema, value, path)
         return
     yield from _enum(schema, value, path)
     if isinstance(value, str):
@@ -149,6 +150,9 @@ def _list(schema: Schema, value: list[Any], path: str) -> Iterator[Cause]:
 
 
 def _duplicate(schema: Schema, item: Any, path: str, seen: set[str]) -> Iterator[Cause]:
+    if list_keys(schema) and not isinstance(item, dict):
+        yield invalid_value(path, item, "must be an object for an array of list-type map")
+        return
     try:
         element = item_element(schema, item)
     except ValueError:

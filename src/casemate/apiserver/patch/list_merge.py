@@ -25,11 +25,12 @@ def merged_order(live: Sequence[str], applied: Sequence[str]) -> Iterator[tuple[
                 yield element, left
                 left += 1
                 continue
-            if right < len(applied) and awaited is not None and element != awaited:
+            both = right < len(applied)
+            if both and element != applied[right] and awaited not in {None, element}:
                 # Wanted at another place: it is yielded there.
                 left += 1
                 continue
-            if element in done:
+            if element in done or (both and element == applied[right]):
                 left += 1
         if right < len(applied):
             element = applied[right]

@@ -29,31 +29,28 @@ _Name = Callable[[Any], Any]
 
 def strategic_merge(schema: Schema, tree: Tree, patch: Tree) -> Tree:
     """Return `tree` changed by `patch`. Raises ApiError 400 or 422."""
-    merged = _merge_object(whole_schema(schema), copy.deepcopy(tree), patch)
-    if not isinstance(merged, dict):
-        raise bad_request("the patched object is no object")
-    return merged
+    return _merge_object(whole_schema(schema), copy.deepcopy(tree), patch)
 
 
-def _merge_object(schema: Schema, found: Tree, patch: Tree) -> Any:
-    directive = patch.get(_DIRECTIVE)
-    if directive == "replace":
-        return {key: copy.deepcopy(value) for key, value in patch.items() if key != _DIRECTIVE}
-    if directive == "delete":
-        return {}
-    if directive not in {None, "merge"}:
-        raise bad_request(f"Unknown patch type found: {directive}")
+def _merge_object(schema: Schema, found: Tree, patch: Tree) -> Tree:
+    if _DIRECTIVE in patch:
+        if patch[_DIRECTIVE] == "replace":
+            return {key: copy.deepcopy(one) for key, one in patch.items() if key != _DIRECTIVE}
+        if patch[_DIRECTIVE] == "delete":
+            return {}
+        raise _unknown_directive()
     result = _retained(found, patch)
+    ordered = [key.removeprefix(_ORDER) for key in patch if key.startswith(_ORDER)]
+    for name in ordered:
+        _check_order(schema, name, patch)
     for key, value in patch.items():
         if key.startswith(_DELETE_VALUES):
             name = key.removeprefix(_DELETE_VALUES)
             result[name] = _without(result.get(name), _list_of(key, value))
         elif not key.startswith("$"):
             _merge_field(schema, result, key, value)
-    for key, value in patch.items():
-        if key.startswith(_ORDER):
-            name = key.removeprefix(_ORDER)
-            _put_in_order(schema, found, result, name, _list_of(key, value), patch.get(name))
+    for name in ordered:
+        _put_in_order(schema, found, result, name, patch[_ORDER + name])
     return result
 
 
@@ -62,13 +59,41 @@ def _merge_field(schema: Schema, result: Tree, key: str, value: Any) -> None:
     there = result.get(key)
     if value is None:
         result.pop(key, None)
-    elif isinstance(value, dict):
-        known = isinstance(there, dict) and "replace" not in _strategies(below)
-        result[key] = _merge_object(below, there if known else {}, value)  # type: ignore[arg-type]  # known says it is
-    elif isinstance(value, list) and "merge" in _strategies(below):
-        result[key] = _merge_list(below, there if isinstance(there, list) else [], value)
+    elif isinstance(value, dict) and isinstance(there, dict):
+        if "replace" in _strategies(below):
+            result[key] = copy.deepcopy(value)
+        else:
+            result[key] = _merge_object(below, there, value)
+    elif isinstance(value, list) and isinstance(there, list):
+        if "merge" in _strategies(below):
+            result[key] = _merge_list(below, there, value)
+        else:
+            result[key] = copy.deepcopy(value)
     else:
-        result[key] = copy.deepcopy(value)
+        taken = _as_new(value)
+        result.pop(key, None)
+        if taken is not _NOTHING:
+            result[key] = taken
+
+
+_NOTHING = object()
+
+
+def _as_new(value: Any) -> Any:
+    """Return what a patch says where nothing is yet: no nulls, no directives."""
+    if isinstance(value, list):
+        taken = (_as_new(item) for item in value)
+        return [item for item in taken if item is not _NOTHING]
+    if not isinstance(value, dict):
+        return value
+    if _DIRECTIVE in value:
+        return _NOTHING
+    fields = {key: _as_new(child) for key, child in value.items() if child is not None}
+    return {key: child for key, child in fields.items() if child is not _NOTHING}
+
+
+def _unknown_directive() -> ApiError:
+    return ApiError(500, "", "unknown patch type in the value of $patch")
 
 
 def _strategies(schema: Schema) -> tuple[str, ...]:
@@ -96,9 +121,9 @@ def _merge_list(schema: Schema, found: list[Any], patch: list[Any]) -> list[Any]
     if any(item.get(_DIRECTIVE) == "replace" for item in patch):
         return [copy.deepcopy(item) for item in patch if _DIRECTIVE not in item]
     kept = list(found)
+    if any(not isinstance(item, dict) or key not in item for item in [*patch, *found]):
+        raise _no_key(key)
     for item in patch:
-        if key not in item:
-            raise _no_key(key)
         _merge_item(schema, key, kept, item)
     return _in_order(kept, [item[key] for item in patch], found, lambda item: item.get(key))
 
@@ -113,12 +138,12 @@ def _merge_item(schema: Schema, key: str, kept: list[Any], item: Tree) -> None:
     if directive == "delete":
         for place in reversed(places):
             del kept[place]
-    elif directive not in {None, "merge"}:
-        raise bad_request(f"Unknown patch type found: {directive}")
+    elif _DIRECTIVE in item:
+        raise _unknown_directive()
     elif places:
         kept[places[0]] = _merge_object(item_schema(schema), kept[places[0]], item)
     else:
-        kept.append(_merge_object(item_schema(schema), {}, item))
+        kept.append(copy.deepcopy(item))
 
 
 def _plain_merge(found: list[Any], patch: list[Any]) -> list[Any]:
@@ -130,20 +155,17 @@ def _plain_merge(found: list[Any], patch: list[Any]) -> list[Any]:
 
 
 def _no_key(key: str) -> ApiError:
-    # Kubernetes knows the key and does not say it; a patch's author needs it.
-    text = f"map does not contain declared merge key: {key}"
-    return ApiError(422, "Invalid", text)
+    # Kubernetes calls this its own fault and repeats the item, which may hold what is secret.
+    return ApiError(500, "", f"map does not contain declared merge key: {key}")
 
 
 def _retained(found: Tree, patch: Tree) -> Tree:
     if _RETAIN not in patch:
         return dict(found)
-    kept = _list_of(_RETAIN, patch[_RETAIN])
+    kept = patch[_RETAIN]
     named = {key for key, value in patch.items() if not key.startswith("$") and value is not None}
-    if not named <= {key for key in kept if isinstance(key, str)}:
-        raise bad_request(
-            "The patch format of retainKeys list is wrong: it must hold every field of the patch"
-        )
+    if not isinstance(kept, list) or any(name not in kept for name in named):
+        raise bad_request("invalid patch format of retainKeys")
     return {key: value for key, value in found.items() if key in kept}
 
 
@@ -155,26 +177,42 @@ def _without(values: Any, removed: list[Any]) -> list[Any]:
     ]
 
 
-def _put_in_order(
-    schema: Schema, before: Tree, after: Tree, name: str, order: list[Any], patched: Any
-) -> None:
-    """Put the patch's items in its order; those that only the server has keep their places."""
-    values = after.get(name)
-    if not isinstance(values, list):
-        return
+def _check_order(schema: Schema, name: str, patch: Tree) -> None:
+    """Refuse an order that the patch's own items do not follow. Raises ApiError 400 or 500."""
+    order, items = _list_of(_ORDER + name, patch[_ORDER + name]), patch.get(name)
+    if items is not None and not isinstance(items, list):
+        raise bad_request("invalid patch format of setElementOrder list")
+    named = _naming(schema, name)
+    ours = [
+        named(item)
+        for item in items or ()
+        if not (isinstance(item, dict) and _DIRECTIVE in item)
+    ]  # fmt: skip
+    if order and ours:
+        places = iter([named(item) for item in order])
+        if not all(any(same_value(one, place) for place in places) for one in ours):
+            text = "The order in patch list doesn't match $setElementOrder list"
+            raise ApiError(500, "", text)
+
+
+def _naming(schema: Schema, name: str) -> _Name:
     key = _merge_key(field_schema(schema, name) or UNTYPED)
 
     def named(item: Any) -> Any:
         return item.get(key) if key is not None and isinstance(item, dict) else item
 
-    wanted = [named(item) for item in order]
-    given = [named(item) for item in patched] if isinstance(patched, list) else []
-    if any(_place(wanted, one) < 0 for one in given if not _is_deletion(patched, key, one)):
-        raise bad_request(
-            "The patch format of setElementOrder list is wrong: it must hold the patch's items"
-        )
-    there = before.get(name)
-    after[name] = _in_order(values, wanted, there if isinstance(there, list) else [], named)
+    return named
+
+
+def _put_in_order(
+    schema: Schema, before: Tree, after: Tree, name: str, order: list[Any]
+) -> None:  # fmt: skip
+    """Put the items that an order names in it; those that only the server has keep their places."""
+    values, there = after.get(name), before.get(name)
+    if isinstance(values, list):
+        named = _naming(schema, name)
+        wanted = [named(item) for item in order]
+        after[name] = _in_order(values, wanted, there if isinstance(there, list) else [], named)
 
 
 def _in_order(values: list[Any], wanted: list[Any], before: list[Any], named: _Name) -> list[Any]:
@@ -200,14 +238,7 @@ def _place(values: list[Any], wanted: Any) -> int:
     return next((place for place, value in enumerate(values) if same_value(value, wanted)), -1)
 
 
-def _is_deletion(patched: Any, key: str | None, name: Any) -> bool:
-    return any(
-        isinstance(item, dict) and _DIRECTIVE in item and same_value(item.get(key or ""), name)
-        for item in patched
-    )
-
-
 def _list_of(key: str, value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise bad_request(f"The patch format of {key.partition('/')[0]} is wrong: it is no list")
+        raise bad_request(f"invalid patch format of {key.partition('/')[0]}")
     return value
