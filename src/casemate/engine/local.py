@@ -113,12 +113,14 @@ class LocalEngine:
         await self._launcher.lost()
 
     async def apply(self, loaded: LoadedManifests) -> None:
-        """Make the API hold `loaded` instead of what was applied here before. Raises ApiError."""
+        """Make the API hold `loaded` instead of what was applied here. Raises ManifestsRefused."""
         self._objects.folders = dict(loaded.folders)
-        await self._applied.apply(loaded)
-        for ref in loaded.folders:
-            # Any file of the folder may have changed, and the API sees none but the handler.
-            self._reconciler.queue.add(ref)
+        try:
+            await self._applied.apply(loaded)
+        finally:
+            for ref in loaded.folders:
+                # Any file of the folder may have changed, and the API sees none but the handler.
+                self._reconciler.queue.add(ref)
 
     def functions(self) -> list[dict[str, Any]]:
         """Describe every Function: spec and status, never its source."""

@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ClassVar
 
+import pytest
+
 from casemate.controller.lease import LEASE, LeaseElection, LeaseTerms
 from casemate.engine.api_service import ApiOptions, ApiService
 from casemate.kube.client import ObjectRef
-from casemate.kube.errors import Unreachable
+from casemate.kube.errors import Conflict, Unreachable
 
 REF = ObjectRef(LEASE, "casemate-system", "controller")
 TERMS = LeaseTerms(term_seconds=1.0, renew_seconds=0.6, retry_seconds=0.1)
@@ -165,3 +167,32 @@ def test_a_lease_from_a_machine_whose_clock_is_wrong_is_waited_for_like_any_othe
             return early
 
     assert asyncio.run(scenario()) == set()
+
+
+def test_of_candidates_that_start_together_one_acts(tmp_path):
+    async def scenario():
+        async with an_api(tmp_path) as api:
+            candidates = [Candidate(api.client, f"c{number}") for number in range(6)]
+            for candidate in candidates:
+                candidate.start()
+            await until(lambda: Candidate.acting)
+            await asyncio.sleep(0.5)
+            for candidate in candidates:
+                await candidate.kill()
+
+    asyncio.run(scenario())
+
+    assert Candidate.most_at_once == 1
+
+
+def test_a_lease_that_was_written_meanwhile_is_not_taken_over(tmp_path):
+    async def scenario():
+        async with an_api(tmp_path) as api:
+            one, two = Candidate(api.client, "one"), Candidate(api.client, "two")
+            assert await one.election._try()
+            seen = await api.client.get(REF)
+            assert await one.election._try()
+            with pytest.raises(Conflict):
+                await two.election._write(seen, holder="two", seconds=1)
+
+    asyncio.run(scenario())

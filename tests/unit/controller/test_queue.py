@@ -6,7 +6,12 @@ import asyncio
 
 import pytest
 
-from casemate.controller.queue import LAST_BACKOFF_SECONDS, KeyQueue, backoff_seconds
+from casemate.controller.queue import (
+    LAST_BACKOFF_SECONDS,
+    RETRY_BURST,
+    KeyQueue,
+    backoff_seconds,
+)
 
 
 def test_a_key_added_twice_while_waiting_is_handed_out_once():
@@ -88,3 +93,16 @@ def test_backoff_doubles_and_is_bounded():
     assert delays[1] == 2 * delays[0]
     assert max(delays) == LAST_BACKOFF_SECONDS
     assert delays == sorted(delays)
+
+
+def test_retries_of_many_keys_together_stay_below_a_rate():
+    async def scenario():
+        queue = KeyQueue()
+        delays = [queue.retry(number) for number in range(RETRY_BURST + 50)]
+        queue.close()
+        return delays
+
+    delays = asyncio.run(scenario())
+
+    assert delays[0] < 1
+    assert delays[-1] > 4
