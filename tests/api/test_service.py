@@ -520,6 +520,36 @@ def test_a_namespace_ends_with_everything_in_it(fresh):
     )
 
 
+def test_a_default_account_that_is_deleted_comes_back_with_another_uid(fresh):
+    api = fresh(data_dir=None)
+    path = "/api/v1/namespaces/default/serviceaccounts/default"
+
+    async def account(other_than=""):
+        while True:
+            found = api.service.get("ServiceAccount", "default", "default")
+            if found is not None and found["metadata"]["uid"] != other_than:
+                return found["metadata"]["uid"]
+            await asyncio.sleep(0.05)
+
+    first = api.call(account())
+    assert api.send("DELETE", path)[0] == 200
+
+    assert api.call(account(first)) != first
+
+
+def test_the_service_closes_while_watches_stand(tmp_path):
+    api = Api(tmp_path)
+    connection = api.connect()
+    connection.request("GET", "/api/v1/namespaces?watch=true")
+    answer = connection.getresponse()
+    answer.readline()
+
+    api.close()
+
+    answer.close()
+    connection.close()
+
+
 def test_dependents_go_with_their_owner(fresh):
     api = fresh(data_dir=None)
     path = "/api/v1/namespaces/default/configmaps"

@@ -27,6 +27,8 @@ REQUEST_SECONDS = 30.0
 MOST_CONNECTIONS = 4000
 _KEEP_ALIVE_SECONDS = 75
 _DRAIN_SECONDS = 3
+# What was begun is answered within this time, or not at all.
+_ANSWER_SECONDS = 0.5
 _VERSIONS = frozenset({"1.0", "1.1"})
 _REFUSED_METHODS = frozenset({b"TRACE", b"CONNECT"})
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
@@ -172,7 +174,17 @@ class HttpServer:
         if self._loop is not None:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loop
-            for task in list(self._server.server_state.tasks):
+            state = self._server.server_state
+            for bound in self._server.servers:
+                bound.close()
+            if state.tasks:
+                await asyncio.wait(list(state.tasks), timeout=_ANSWER_SECONDS)
+            for task in list(state.tasks):
                 # Watches have no end of their own.
                 task.cancel()
+            if state.tasks:
+                await asyncio.wait(list(state.tasks), timeout=_ANSWER_SECONDS)
+            for connection in list(state.connections):
+                # A caller who does not close his side would hold the engine up.
+                connection.transport.abort()
             await self._server.shutdown(sockets=self._sockets)

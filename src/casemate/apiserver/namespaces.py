@@ -24,6 +24,7 @@ from casemate.apiserver.write_options import DeleteOptions, WriteOptions
 from casemate.apiserver.writes import Target, Writes
 
 NAMESPACES = GroupResource("", "namespaces")
+ACCOUNTS = GroupResource("", "serviceaccounts")
 SYSTEM_NAMESPACES = ("default", "kube-system", "casemate-system")
 _OPTIONS = WriteOptions("casemate-namespaces")
 _LOOK_AGAIN_SECONDS = 0.2
@@ -78,6 +79,7 @@ class NamespaceController:
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow_accounts(group))
             while True:
                 subscription = self._store.watch(NAMESPACES, None, None)
                 try:
@@ -91,6 +93,22 @@ class NamespaceController:
                 finally:
                     subscription.close()
 
+    async def _follow_accounts(self, group: asyncio.TaskGroup) -> None:
+        """Give a namespace its default ServiceAccount back when somebody deletes it."""
+        while True:
+            subscription = self._store.watch(ACCOUNTS, None, None)
+            try:
+                async for event in subscription:
+                    key = event.object.key
+                    if event.type is EventType.DELETED and key.name == "default":
+                        home = self._store.get(ObjectKey("", "namespaces", "", key.namespace))
+                        if home is not None:
+                            await self._look(home, group)
+            except TooSlow:
+                continue
+            finally:
+                subscription.close()
+
     async def _look(self, stored: StoredObject, group: asyncio.TaskGroup) -> None:
         name = stored.key.name
         if metadata_of(stored.tree()).get("deletionTimestamp"):
@@ -98,14 +116,13 @@ class NamespaceController:
                 self._ending.add(name)
                 group.create_task(self._end(name))
             return
-        accounts = GroupResource("", "serviceaccounts")
         if self._store.get(ObjectKey("", "serviceaccounts", name, "default")) is None:
             account: Tree = {
                 "apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"},
             }  # fmt: skip
             try:
                 await self._writes.create(
-                    self._target(accounts, name, "default"), account, _OPTIONS
+                    self._target(ACCOUNTS, name, "default"), account, _OPTIONS
                 )
             except ApiError as error:
                 self._log.warning("no default service account", namespace=name, why=error.reason)

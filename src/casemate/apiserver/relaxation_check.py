@@ -45,7 +45,7 @@ class RelaxationCheck:
         if request.resource.group_resource != FUNCTIONS or request.new is None:
             return
         asked = _contexts(request.new)
-        if request.old is not None and asked == _contexts(request.old):
+        if asked == (None, None) or (request.old is not None and asked == _contexts(request.old)):
             return
         policy = self._policy(request.namespace, request.name)
         try:

@@ -16,6 +16,7 @@ from casemate.apiserver.resource import GroupResource, Resource, Tree
 from casemate.apiserver.status_error import ApiError
 from casemate.apiserver.store.database import Store
 from casemate.apiserver.store.history import TooSlow
+from casemate.apiserver.store.objects import ObjectKey
 from casemate.apiserver.write_options import WriteOptions
 from casemate.apiserver.writes import Target, Writes
 
@@ -46,11 +47,14 @@ class LiveRoles:
         self._resource = cluster_roles
         self._user = user
         self._changed = asyncio.Event()
+        self._read: dict[ObjectKey, tuple[int, Tree]] = {}
         self._log = structlog.get_logger("roles")
 
     def refresh(self) -> None:
         """Decide by what is stored now."""
-        self._authorizer.replace(*(self._trees(kind) for kind in _WATCHED))
+        read = self._read
+        self._read = {}
+        self._authorizer.replace(*(self._trees(kind, read) for kind in _WATCHED))
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -61,7 +65,7 @@ class LiveRoles:
 
     async def aggregate(self) -> None:
         """Write the rules of every ClusterRole that collects others' and differs."""
-        found = self._trees(CLUSTER_ROLES)
+        found = self._trees(CLUSTER_ROLES, self._read)
         for role in found:
             wanted = aggregated(role, found)
             if (wanted.get("rules") or []) == (role.get("rules") or []):
@@ -97,5 +101,13 @@ class LiveRoles:
             self.refresh()
             await self.aggregate()
 
-    def _trees(self, kind: GroupResource) -> list[Tree]:
-        return [stored.tree() for stored in self._store.list(kind).items]
+    def _trees(self, kind: GroupResource, read: dict[ObjectKey, tuple[int, Tree]]) -> list[Tree]:
+        """Return the objects of a kind; what did not change since is not decoded again."""
+        trees = []
+        for stored in self._store.list(kind).items:
+            known = read.get(stored.key)
+            if known is None or known[0] != stored.resource_version:
+                known = (stored.resource_version, stored.tree())
+            self._read[stored.key] = known
+            trees.append(known[1])
+        return trees
