@@ -191,6 +191,20 @@ def test_anonymous_callers_see_nothing_else(api, path):
     assert 'User "system:anonymous" cannot' in answer["message"]
 
 
+@pytest.mark.parametrize("others", [["view", "system:admin"], ["system:admin", "view"]])
+def test_two_users_to_act_for_are_none(api, others):
+    # ATTACK: of two headers a proxy may check the first, and a server take the last.
+    connection = api.connect()
+    connection.putrequest("GET", "/version")
+    for one in others:
+        connection.putheader("Impersonate-User", one)
+    connection.endheaders()
+    answer = connection.getresponse()
+    connection.close()
+
+    assert answer.status == 400
+
+
 def test_everybody_who_is_known_may_discover(api):
     assert api.as_user("GET", "/apis")[0] == 200
     assert api.as_user("GET", "/openapi/v3")[0] == 200
