@@ -65,12 +65,20 @@ class _Protocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         # ATTACK: a head without end would grow until memory is gone; a body is bounded later.
         # tests/unit/apiserver/test_http_server.py
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > LARGEST_HEAD_BYTES:
-                self.send_400_response("request head is too large")
-                return
-        super().data_received(data)
+        room = LARGEST_HEAD_BYTES - self._head_bytes
+        if not self._in_head or len(data) <= room:
+            self._head_bytes += len(data) if self._in_head else 0
+            super().data_received(data)
+            return
+        # What came at once may be a head and the begin of a body: read on where the head could end.
+        self._head_bytes = LARGEST_HEAD_BYTES
+        super().data_received(data[:room])
+        if self.transport.is_closing():
+            return
+        if self._head_bytes == LARGEST_HEAD_BYTES:
+            self.send_400_response("request head is too large")
+        else:
+            self.data_received(data[room:])
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -30,6 +30,10 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--listen", default=GATEWAY_ADDRESS, show_default=True, help="Gateway."),
         click.option("--api-listen", default=API_ADDRESS, show_default=True, help="API (TLS)."),
+        click.option(
+            "--api-name", "api_names", multiple=True,
+            help="A name or address that clients call the API by; may be repeated.",
+        ),
         click.option("--strict", is_flag=True, help="Refuse what cannot be enforced in full."),
     )  # fmt: skip
     for option in reversed(options):
@@ -49,13 +53,19 @@ def engine_arguments(options: Mapping[str, object]) -> list[str]:
         "--listen", str(options["listen"]),
         "--api-listen", str(options["api_listen"]),
     ]  # fmt: skip
+    names = options["api_names"]
+    for name in names if isinstance(names, tuple) else ():
+        words += ["--api-name", str(name)]
     return [*words, "--strict"] if options["strict"] else words
 
 
 @click.command("serve")
 @engine_options
 @click.option("-v", "--verbose", is_flag=True, help="Tell more.")
-def command(data_dir: Path, listen: str, api_listen: str, strict: bool, verbose: bool) -> int:
+def command(
+    *, data_dir: Path, listen: str, api_listen: str, api_names: tuple[str, ...], strict: bool,
+    verbose: bool,
+) -> int:  # fmt: skip
     """Run the engine with its data directory until it is told to end (SIGTERM, Ctrl-C)."""
     configure("json" if not sys.stderr.isatty() else "text", level="info" if verbose else "warning")
     options = EngineOptions(
@@ -64,6 +74,7 @@ def command(data_dir: Path, listen: str, api_listen: str, strict: bool, verbose:
         log_level="info" if verbose else "warning",
         data_dir=data_dir.absolute(),
         api_listen=api_listen,
+        api_names=api_names,
     )
     asyncio.run(_serve(options))
     return 0

@@ -8,6 +8,7 @@ again on the same address with the last snapshot.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import os
 import socket
@@ -18,7 +19,7 @@ from typing import Any
 
 import structlog
 
-from casemate.errors import Internal, Unavailable
+from casemate.errors import Internal, InvalidInput, Unavailable
 
 START_SECONDS = 10.0
 ACK_SECONDS = 5.0
@@ -33,11 +34,18 @@ class GatewayFailed(Unavailable):
     code = "GatewayFailed"
 
 
+class InvalidGatewayAddress(InvalidInput):
+    """The address that the gateway was to listen on is none, or none that is safe without TLS."""
+
+    code = "InvalidGatewayAddress"
+
+
 class GatewayLink:
     """The engine's end of the gateway: `start`, `publish` snapshots, `close`."""
 
     def __init__(self, listen: str = "127.0.0.1:0", *, log_level: str = "warning") -> None:
-        self._listen = listen
+        """Raises InvalidGatewayAddress."""
+        self._listen = _loopback(listen)
         self._log_level = log_level
         self._log = structlog.get_logger("gateway-link")
         self._process: asyncio.subprocess.Process | None = None
@@ -173,3 +181,24 @@ class GatewayLink:
         if self._writer is None:
             raise Internal("publish before start")
         self._writer.write(json.dumps(snapshot, separators=(",", ":")).encode() + b"\n")
+
+
+def _loopback(listen: str) -> str:
+    host, colon, port = listen.rpartition(":")
+    host = {"localhost": "127.0.0.1"}.get(host, host.removeprefix("[").removesuffix("]"))
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        address = None
+    if address is None or not colon or not port.isdigit():
+        raise InvalidGatewayAddress(
+            f"{listen!r} is no address to listen on", hint="write HOST:PORT, HOST an IP address"
+        )
+    # ATTACK: tokens that cross a network in plain text are read there and used.
+    # tests/unit/engine/test_gateway_link.py
+    if not address.is_loopback:
+        raise InvalidGatewayAddress(
+            f"{listen} can be reached from elsewhere, and the gateway has no TLS yet",
+            hint="listen on 127.0.0.1 and put a proxy with TLS before it",
+        )
+    return listen

@@ -62,6 +62,8 @@ class EngineOptions:
 
     listen: str = "127.0.0.1:8088"
     api_listen: str = "127.0.0.1:0"
+    api_names: tuple[str, ...] = ()
+    """Further names that clients call the API by; needed to listen beyond one address."""
     data_dir: Path | None = None
     """Where the API's objects last; None: in memory."""
     strict: bool = False
@@ -173,7 +175,9 @@ class LocalEngine:
         stack.push_async_callback(self._link.close)
         options = self._options
         self._api = ApiService(
-            ApiOptions(options.data_dir, self._run_dir.api_keys, options.api_listen)
+            ApiOptions(
+                options.data_dir, self._run_dir.api_keys, options.api_listen, options.api_names
+            )
         )
         await stack.enter_async_context(self._api)
         pod_store = await Store.open(None)
