@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -276,6 +277,59 @@ def test_a_status_that_somebody_forges_is_put_right(api: Api, running: str) -> N
     api.patch(f"functions/{running}/status", {"status": {"readyReplicas": 99}})
 
     eventually(lambda: api.get(f"functions/{running}").tree["status"]["readyReplicas"] == 1)
+
+
+def test_a_policy_that_lets_something_through_shows_in_a_condition(api: Api) -> None:
+    field = "containerSecurityContext.seccompProfile"
+    policy = {
+        "apiVersion": "casemate.dev/v1alpha1",
+        "kind": "FunctionPolicy",
+        "metadata": {"name": "old-code"},
+        "spec": {
+            "namespaces": {"names": ["default"]},
+            "relaxations": [{"fields": [field], "reason": "an old profiler"}],
+        },
+    }
+    spec = {"containerSecurityContext": {"seccompProfile": {"type": "Unconfined"}}}
+    open_ended = a_function("open-ended", "python313", ONE, **spec)
+    refused = api.apply("functions/open-ended", open_ended)
+    assert api.post("/apis/casemate.dev/v1alpha1/functionpolicies", policy).status == 201
+
+    apply(api, open_ended)
+
+    assert refused.status == 422
+    assert field in wait(api, "open-ended", "SecurityRelaxed", "True")["message"]
+
+
+def test_a_secret_that_comes_later_wakes_the_function_that_waits_for_it(api: Api) -> None:
+    env = [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "late", "key": "k"}}}]
+    apply(api, a_function("waits", "python313", ONE, env=env))
+    missing = wait(api, "waits", "ConfigurationReady", "False")
+
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "late"},
+              "stringData": {"k": "v"}}  # fmt: skip
+    assert api.post("secrets", secret).status == 201
+
+    assert missing["reason"] == "MissingReference"
+    wait(api, "waits", "Running", "True")
+
+
+def test_who_may_not_invoke_does_not_learn_whether_a_function_exists(
+    api: Api, running: str
+) -> None:
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "nobody"}}
+    assert api.post("serviceaccounts", account).status == 201
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    token = api.post("serviceaccounts/nobody/token", request).tree["status"]["token"]
+    stranger = replace(api, anonymous=True)
+    bearer = {"Authorization": f"Bearer {token}"}
+
+    answers = [
+        stranger.request("POST", f"functions/{name}/invoke", {}, headers=bearer).status
+        for name in (running, "absent")
+    ]
+
+    assert answers == [403, 403]
 
 
 @pytest.fixture
