@@ -113,6 +113,7 @@ def test_the_scratch_memory_of_a_tool_is_bounded():
     assert "No space left" in run_python(code).stderr
 
 
+@pytest.mark.timeout(90)  # 2 GiB must be touched before the limit is met
 def test_a_tool_that_eats_memory_harms_only_itself():
     done = run_python("x = []\nwhile True: x.append(bytearray(b'x') * (64 << 20))")
 
