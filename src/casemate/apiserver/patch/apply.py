@@ -29,6 +29,7 @@ from casemate.apiserver.patch.managed_fields import (
     set_managed,
     strip,
     take,
+    unmanaged,
 )
 from casemate.apiserver.patch.typed_schema import Schema, whole_schema
 from casemate.apiserver.patch.typed_value import (
@@ -78,7 +79,7 @@ def apply(
     _check(whole, applied, "patch")
     if stored is not None:
         _check(whole, stored, "live", repeats=True)
-    live: Tree = copy.deepcopy(stored or {key: applied[key] for key in _TYPE_FIELDS})
+    live: Tree = stored or {key: applied[key] for key in _TYPE_FIELDS}
     managed = _managed(whole, live, stored, writer)
     unwritten = FieldSet.of(*((name_element(name),) for name in reset))
     application = _Application(whole, writer, unwritten)
@@ -103,13 +104,12 @@ def _apply(
     """Return the new object, or what stands against it. Leaves its arguments as they are."""
     schema, writer = application.schema, application.writer
     owner = writer.owner(APPLY)
-    managed = copy.deepcopy(managed)
+    managed = managed.copied()
     reconcile(schema, managed)
     last = managed.owned.get(owner)
     fields = fields_of(schema, applied).without_trees(application.reset)
     managed.owned[owner] = Owned(fields, writer.api_version)
-    live = copy.deepcopy(live)
-    set_managed(live, None)
+    live = unmanaged(live)
     merged = merge(schema, live, applied)
     if last is not None and last.fields:
         merged = _pruned(schema, merged, managed, last.fields)
@@ -199,12 +199,14 @@ def _without_last_applied(
     written = _annotations(live).get(LAST_APPLIED)
     try:
         last: Any = json.loads(written) if isinstance(written, str) else None
+        if not isinstance(last, dict) or last.get("apiVersion") != api_version:
+            return against
+        change = compare(schema, last, live)
+        own = fields_of(schema, last) - change.modified - change.added - change.removed
     except (ValueError, RecursionError):
+        # ATTACK: an annotation is a text of 256 KiB, deep enough to exhaust a stack.
+        # tests/unit/apiserver/patch/test_apply.py::test_kubectl_takes_nothing_over_without_a_record
         return against
-    if not isinstance(last, dict) or last.get("apiVersion") != api_version:
-        return against
-    change = compare(schema, last, live)
-    own = fields_of(schema, last) - change.modified - change.added - change.removed
     left = ((owner, fields - own) for owner, fields in against)
     return [(owner, fields) for owner, fields in left if fields]
 

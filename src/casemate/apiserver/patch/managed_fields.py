@@ -72,6 +72,11 @@ class Managed:
     owned: dict[Owner, Owned] = field(default_factory=dict)
     times: dict[Owner, str | None] = field(default_factory=dict)
 
+    def copied(self) -> Managed:
+        """Return a copy whose owners may change; a set of fields is never changed in place."""
+        owned = {owner: Owned(one.fields, one.api_version) for owner, one in self.owned.items()}
+        return Managed(owned, dict(self.times))
+
     def wire(self) -> list[Tree]:
         """Return managedFields in Kubernetes' order."""
         entries = []
@@ -108,7 +113,7 @@ def record_update(
 ) -> None:
     """Give `owner` what changed from `before` to `wanted`, and take it from the others."""
     reconcile(schema, managed)
-    change = compare(schema, _unmanaged(before), _unmanaged(wanted))
+    change = compare(schema, unmanaged(before), unmanaged(wanted))
     take(managed, change, conflicts(managed, change))
     gained = (change.modified | change.added) - _NOBODYS
     if gained:
@@ -238,7 +243,8 @@ def _cap(managed: Managed) -> None:
         count -= 1
 
 
-def _unmanaged(tree: Tree) -> Tree:
+def unmanaged(tree: Tree) -> Tree:
+    """Return an object without its owners; it shares all else."""
     metadata = tree.get("metadata")
     if not isinstance(metadata, dict) or "managedFields" not in metadata:
         return tree

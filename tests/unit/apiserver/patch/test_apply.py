@@ -183,8 +183,15 @@ def test_kubectl_takes_over_what_it_applied_from_the_client() -> None:
     assert noted.endswith("\n")
 
 
-@pytest.mark.parametrize("last", ["", "{", "[]", '{"apiVersion":"other/v1"}'])
-def test_kubectl_takes_nothing_over_without_a_record_of_it(last: str) -> None:
+_DEEP = '{"apiVersion":"x/v1","spec":{"free":' + '{"x":' * 700 + "1" + "}" * 702
+
+
+@pytest.mark.parametrize(
+    "last",
+    ["", "{", "[]", '{"apiVersion":"other/v1"}', _DEEP, "[" * 100_000],
+    ids=["empty", "cut", "list", "version", "deep", "deeper"],
+)
+def test_kubectl_takes_nothing_over_without_a_record(last: str) -> None:
     live = written(None, {"a": "1"}, "kubectl-client-side-apply",
                    annotations={LAST_APPLIED: last})  # fmt: skip
 
