@@ -143,10 +143,22 @@ def test_nobody_impersonates_without_being_let(api: Api) -> None:
     assert "cannot impersonate" in answer.tree["message"]
 
 
-def test_who_shows_a_wrong_token_is_unauthorized(api: Api) -> None:
-    answer = request_as(api, {"Authorization": "Bearer nonsense"}, "configmaps")
+@pytest.mark.parametrize("shown", ["Bearer nonsense", "Bearer a.b.c"])
+def test_who_shows_a_wrong_token_is_unauthorized(api: Api, shown: str) -> None:
+    answer = request_as(api, {"Authorization": shown}, "configmaps")
     assert (answer.status, answer.tree["reason"]) == (401, "Unauthorized")
     assert answer.tree["message"] == "Unauthorized"
+
+
+def test_who_shows_nothing_is_nobody_and_may_ask_for_health(api: Api) -> None:
+    answer = request_as(api, {}, "configmaps")
+    assert (answer.status, answer.tree["reason"]) == (403, "Forbidden")
+    assert 'User "system:anonymous" cannot list resource' in answer.tree["message"]
+    assert [request_as(api, {}, path).status for path in ("/healthz", "/version", "/apis")] == [
+        200,
+        200,
+        403,
+    ]
 
 
 def test_a_review_names_the_caller(api: Api) -> None:

@@ -23,6 +23,7 @@ def test_a_created_object_carries_what_the_server_adds(api: Api) -> None:
     assert set(metadata) == {
         "name", "namespace", "uid", "resourceVersion", "creationTimestamp", "labels", "managedFields"
     }  # fmt: skip
+    assert (answer.tree["kind"], answer.tree["apiVersion"]) == ("ConfigMap", "v1")
     assert metadata["namespace"] == api.namespace
     assert UUID.fullmatch(metadata["uid"])
     assert TIME.fullmatch(metadata["creationTimestamp"])
@@ -82,6 +83,22 @@ STATUSES: list[tuple[str, str, str, dict[str, Any] | None, int, str, dict[str, s
     ("bad key", "POST", "configmaps", config_map("a", data={"a/b": "c"}), 422, "Invalid", {"kind": "ConfigMap", "name": "a"}),
     ("uid of another", "PUT", "configmaps/taken", config_map("taken", uid="11111111-1111-1111-1111-111111111111"), 409, "Conflict",
      {"name": "taken", "kind": "configmaps"}),
+    ("create in all namespaces", "POST", "/api/v1/configmaps", config_map("a"), 405, "MethodNotAllowed", {}),
+    ("delete in all namespaces", "DELETE", "/api/v1/configmaps", None, 405, "MethodNotAllowed", {}),
+    ("name too long", "POST", "configmaps", config_map("a" * 254), 422, "Invalid", {"kind": "ConfigMap"}),
+    ("too much data", "POST", "configmaps", config_map("a", data={"a": "x" * (1 << 20) + "y"}), 422, "Invalid", {"kind": "ConfigMap"}),
+    ("number as text", "POST", "configmaps", {"metadata": {"name": "a"}, "data": {"a": 1}}, 400, "BadRequest", {}),
+    ("number as label", "POST", "functions", function("a", labels={"a": 1}), 400, "BadRequest", {}),
+    ("no base64", "POST", "secrets", {"metadata": {"name": "a"}, "data": {"a": "%%%"}}, 400, "BadRequest", {}),
+    ("half a certificate", "POST", "secrets", {"metadata": {"name": "a"}, "type": "kubernetes.io/tls", "data": {}}, 422, "Invalid", {"kind": "Secret"}),
+    ("role for nothing", "POST", "roles", {"metadata": {"name": "a"}, "rules": [{"verbs": []}]}, 422, "Invalid", {"kind": "Role"}),
+    ("event of elsewhere", "POST", "events", {"metadata": {"name": "a"}, "involvedObject": {"namespace": "b"}}, 422, "Invalid", {"kind": "Event"}),
+    ("lease of no time", "POST", "leases", {"metadata": {"name": "a"}, "spec": {"leaseDurationSeconds": 0}}, 422, "Invalid", {"kind": "Lease"}),
+    ("namespace with a dot", "POST", "/api/v1/namespaces", {"metadata": {"name": "a.b"}}, 422, "Invalid", {"kind": "Namespace"}),
+    ("policy of nothing", "POST", "/apis/casemate.dev/v1alpha1/functionpolicies",
+     {"apiVersion": "casemate.dev/v1alpha1", "kind": "FunctionPolicy", "metadata": {"name": "p"}, "spec": {}}, 422, "Invalid", {"kind": "FunctionPolicy"}),
+    ("double slash", "GET", "//api/v1/namespaces/default", None, 404, "", {}),
+    ("no such method", "OPTIONS", "configmaps", None, 405, "MethodNotAllowed", {}),
     ("status of a ConfigMap", "GET", "configmaps/taken/status", None, 404, "NotFound", {}),
 ]  # fmt: skip
 
@@ -233,9 +250,10 @@ def test_an_immutable_config_map_stays_as_it_is(api: Api) -> None:
         ),
         (b"{}", "text/plain", 415),
         (b"[]", "application/json", 400),
+        (b'{"a":' + b"[" * 20_000 + b"]" * 20_000 + b"}", "application/json", 400),
         (b"\xff\xfe", "application/json", 400),
     ],
-    ids=["half a body", "yaml", "a media type nobody reads", "a list", "no text"],
+    ids=["half a body", "yaml", "a media type nobody reads", "a list", "a deep list", "no text"],
 )
 def test_bodies_are_read_as_their_type_says(api: Api, body: bytes, content: str, code: int) -> None:
     assert api.request("POST", "configmaps", body, content=content).status == code

@@ -246,7 +246,15 @@ def _is_json_object(value: str) -> bool:
         return False
 
 
+def _event(tree: Tree) -> Iterator[Cause]:
+    about = (tree.get("involvedObject") or {}).get("namespace") or "default"
+    if about != tree["metadata"].get("namespace"):
+        shown = (tree.get("involvedObject") or {}).get("namespace", "")
+        yield invalid_value("involvedObject.namespace", shown, "does not match event.namespace")
+
+
 _RULES: dict[GroupResource, Rule] = {
+    GroupResource("", "events"): _event,
     GroupResource("", "secrets"): _secret,
     GroupResource("", "configmaps"): _config_map,
     GroupResource(_RBAC, "roles"): _role,

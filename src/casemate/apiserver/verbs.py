@@ -52,8 +52,7 @@ class Verbs:
             "deletecollection": self._delete_collection,
         }.get(verb)  # fmt: skip
         allowed = resource.subresources[subresource].verbs if subresource else resource.verbs
-        nameless = verb in {"update", "patch"} and not call.asked.name
-        if door is None or verb not in allowed or nameless:
+        if door is None or verb not in allowed or _is_too_wide(call, resource):
             raise method_not_allowed(_target(call, resource).subject, verb)
         return await door(call, resource)
 
@@ -200,6 +199,17 @@ def _object_of(call: Call, resource: Resource) -> Tree:
             f"expected ones ({resource.api_version}, Kind={resource.kind})"
         )
     return tree
+
+
+def _is_too_wide(call: Call, resource: Resource) -> bool:
+    """One object is written at a time; all namespaces at once are only read."""
+    asked = call.asked
+    if asked.verb in {"update", "patch"}:
+        return not asked.name
+    # ATTACK: one DELETE without a namespace would empty every namespace.
+    # tests/contract/test_objects.py
+    changes = asked.verb in {"create", "deletecollection"}
+    return changes and resource.namespaced and not asked.namespace
 
 
 def _target(call: Call, resource: Resource) -> Target:
