@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from support.processes import ending_with_us
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -52,7 +54,7 @@ class CasemateApi:
     def __enter__(self) -> CasemateApi:
         with (self.folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _CHILD, str(self.folder)],
+                ending_with_us([sys.executable, "-c", _CHILD, str(self.folder)]),
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         end = time.monotonic() + _READY_SECONDS

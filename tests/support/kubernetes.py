@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support.processes import ending_with_us
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -115,7 +117,10 @@ class ControlPlane:
     def _spawn(self, name: str, *words: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
-                [str(self.binaries[name]), *words], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                ending_with_us([str(self.binaries[name]), *words]),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
         self._running.append(process)
         return process

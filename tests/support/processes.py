@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 
@@ -12,3 +13,8 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+
+
+def ending_with_us(argv: list[str]) -> list[str]:
+    """Return how to start a program that does not outlive a killed test run."""
+    return ["setpriv", "--pdeathsig", "KILL", *argv] if shutil.which("setpriv") else argv
