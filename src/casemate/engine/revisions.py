@@ -212,7 +212,11 @@ class LocalRevisions:
             layer_digest=parts.layer.digest if parts.layer else None,
         )
         template = render_pod_template(function, policy)
-        sandbox = plan_sandbox(template, self._inputs(function, template, parts))
+        relaxed = harden(function, policy).relaxed_fields
+        inputs = self._inputs(function, template, parts)
+        # The template asks for it only because a policy let it through; the node checks both.
+        unconfined = any("seccompProfile" in name for name in relaxed)
+        sandbox = plan_sandbox(template, replace(inputs, allow_unconfined_seccomp=unconfined))
         # Whatever changes the sandbox, a Secret's value included, makes another revision; the host
         # user differs with each life of the engine and changes nothing that runs inside.
         inside = replace(sandbox, ids=replace(sandbox.ids, host_uid=None, host_gid=None))
@@ -231,7 +235,6 @@ class LocalRevisions:
             ProbeRules.of(template.spec.containers[0]),
             timeout_seconds(function.spec, policy.timeout_seconds),
         )
-        relaxed = harden(function, policy).relaxed_fields
         return MadeRevision(revision, plan, relaxed, template.wire())
 
     def _inputs(self, function: Function, template: PodTemplate, parts: _Parts) -> PlanInputs:
