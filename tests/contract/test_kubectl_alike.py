@@ -73,7 +73,7 @@ TOPICS = {
         annotate cm cm l=1
         patch cm cm -p {"data":{"a":"z"}}
         apply view-last-applied cm cm
-        get cm cm -o yaml --show-managed-fields
+        get cm cm -o yaml
         delete cm --all --grace-period=0 --force""",
     "functions": """
         create -f DIR/fn.json
