@@ -276,7 +276,13 @@ def test_no_request_fails_while_revisions_change(session: EngineSession, api: Ap
 def test_a_status_that_somebody_forges_is_put_right(api: Api, running: str) -> None:
     api.patch(f"functions/{running}/status", {"status": {"readyReplicas": 99}})
 
-    eventually(lambda: api.get(f"functions/{running}").tree["status"]["readyReplicas"] == 1)
+    def status() -> dict[str, Any]:
+        return api.get(f"functions/{running}").tree["status"]
+
+    try:
+        eventually(lambda: status()["readyReplicas"] == 1)
+    except AssertionError:
+        pytest.fail(json.dumps(status(), indent=1))
 
 
 def test_a_policy_that_lets_something_through_shows_in_a_condition(api: Api) -> None:

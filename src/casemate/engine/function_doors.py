@@ -79,7 +79,8 @@ class FunctionDoors:
         ref = self._existing(call, resource, "get")
         try:
             found = await self._posture(ref)
-        except NotFound as error:
+        except (NotFound, ProcessLookupError) as error:
+            # None runs, or it ended while it was looked at.
             raise not_found(Subject("", "pods", ref.name)) from error
         return tree_reply(_answer(ref, "FunctionPosture", found))
 

@@ -67,8 +67,7 @@ class LauncherLoop:
         )
         try:
             while self._open:
-                for key, _events in self._selector.select(self._pause()):
-                    key.data()
+                hear_ready(self._selector, self._selector.select(self._pause()))
                 self._tick()
         finally:
             self._end_everything()
@@ -185,6 +184,19 @@ class LauncherLoop:
         for sandbox in self._sandboxes.values():
             sandbox.reap()
         self._cgroups.remove()
+
+
+def hear_ready(
+    selector: selectors.BaseSelector, ready: list[tuple[selectors.SelectorKey, int]]
+) -> None:
+    """Call what waits for each descriptor, unless a call before it has given that one up.
+
+    A sandbox ends with two words at once, and the first one heard closes the other's descriptor.
+    """
+    for key, _events in ready:
+        # The same number may stand for another file by now: the key itself must still be there.
+        if selector.get_map().get(key.fd) is key:
+            key.data()
 
 
 def _start_sweeper(cgroups: LauncherCgroups, engine: socket.socket) -> tuple[int, int]:
