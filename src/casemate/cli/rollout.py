@@ -127,5 +127,5 @@ def _row(revision: Tree, serving: str) -> dict[str, Any]:
         "name": metadata["name"],
         "serves": "yes" if metadata["name"] == serving else "",
         "created": metadata.get("creationTimestamp", ""),
-        "source": (revision.get("data") or {}).get("sourceDigest", ""),
+        "source": ((revision.get("data") or {}).get("digests") or {}).get("sourceDigest", ""),
     }

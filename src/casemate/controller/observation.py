@@ -41,6 +41,8 @@ class Observed:
     revision: str | None = None
     """The revision that serves, if one does."""
     ready: int = 0
+    wanted: int = 1
+    """How many instances the manifest asks for at least."""
     phase: str = "Pending"
     reason: str = ""
     message: str = ""

@@ -73,6 +73,8 @@ def _running(configured: Configured, observed: Observed) -> Condition:
         message = f"revision {observed.revision} serves"
         if late:
             message += f", {wanted} is not ready: {observed.message or observed.phase}"
+        if observed.ready < observed.wanted:
+            message += f", with {observed.ready} of {observed.wanted} instances"
         return _new(kind, ConditionStatus.TRUE, "DeploymentReady", message)
     if observed.phase == "ScaledToZero":
         message = f"scaled to zero: a request starts revision {observed.revision}"

@@ -152,6 +152,7 @@ class FunctionRunner:
         return Observed(
             revision=status.revision,
             ready=int(status.phase is Phase.READY),
+            wanted=max(scaled.least, 1),
             phase=status.phase.value,
             reason=status.reason,
             message=message,

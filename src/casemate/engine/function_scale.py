@@ -72,6 +72,11 @@ class ScaledFunction:
         """Whether the manifest says that no instance may run."""
         return self._scale is not None and self._scale.most == 0
 
+    @property
+    def least(self) -> int:
+        """How many instances the manifest wants in any case."""
+        return self._scale.least if self._scale is not None else 0
+
     def follow(self, plan: WorkerPlan, scale: Scale) -> None:
         """Move towards this revision and scale; returns at once, the newest call wins."""
         if (plan.revision, scale) == (self._wanted, self._scale):

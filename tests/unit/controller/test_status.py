@@ -43,6 +43,15 @@ def test_a_function_turned_off_does_not_run():
     assert (running.status, running.reason) == (ConditionStatus.FALSE, "TurnedOff")
 
 
+def test_fewer_instances_than_asked_for_are_said():
+    running = by_type(observed=Observed(revision="hello-1", ready=1, wanted=2, phase="Ready"))[
+        "Running"
+    ]
+
+    assert running.status == "True"
+    assert running.message == "revision hello-1 serves, with 1 of 2 instances"
+
+
 def test_a_ready_revision_is_configured_and_running():
     found = by_type()
 
