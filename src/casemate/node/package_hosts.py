@@ -1,7 +1,7 @@
 """Which registries a package tool may reach: those that its own settings name, and no others.
 
-Pure. The hosts come from the addresses in the environment and in the files that the tool is given;
-the two public registries stand for themselves, and PyPI for the host of its files too.
+Pure. The hosts come from the addresses in the environment and in the files that the tool is given,
+and from the defaults of the tools; an index stands for the host of its files too.
 """
 
 from __future__ import annotations
@@ -16,13 +16,6 @@ if TYPE_CHECKING:
 
 _URL = re.compile(r"https?://[^\s\"'<>,\]]+")
 _PORTS = {"http": 80, "https": 443}
-# uv and npm ask these where nothing names another.
-_PUBLIC = ("https://pypi.org", "https://registry.npmjs.org")
-# What an index is known to keep elsewhere.
-_FILES_OF = {
-    "pypi.org": ("files.pythonhosted.org",),
-    "test.pypi.org": ("test-files.pythonhosted.org",),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +27,28 @@ class Destination:
 
 
 def registry_destinations(
-    environment: Mapping[str, str], files: Iterable[bytes], extra: Iterable[str] = ()
+    environment: Mapping[str, str],
+    files: Iterable[bytes],
+    extra: Iterable[str] = (),
+    defaults: Iterable[tuple[str, str]] = (),
 ) -> frozenset[Destination]:
-    """Return every registry that the settings name, the defaults, and `extra` (`host[:port]`)."""
+    """Return every registry that the settings name, `defaults`, and `extra` (`host[:port]`).
+
+    A default is an address and the host where it keeps files, empty for its own.
+    """
     texts = [value for name, value in environment.items() if not name.lower().endswith("_proxy")]
     texts += [file.decode(errors="replace") for file in files]
-    addresses = [*_PUBLIC, *(url for text in texts for url in _URL.findall(text))]
+    files_of = {urlsplit(url).hostname: host for url, host in defaults if host}
+    addresses = [url for url, _ in defaults]
+    addresses += [url for text in texts for url in _URL.findall(text)]
     addresses += [f"https://{one}" for one in extra]
     found = set()
     for address in addresses:
         place = _destination(address)
         if place is not None:
             found.add(place)
-            found.update(Destination(host, 443) for host in _FILES_OF.get(place.host, ()))
+            if place.host in files_of:
+                found.add(Destination(files_of[place.host], 443))
     return frozenset(found)
 
 

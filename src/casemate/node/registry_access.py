@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from casemate.node.default_registries import default_registries
 from casemate.node.package_hosts import Destination, registry_destinations
 from casemate.node.registry_secret import PipIndexes, RegistryConfig, npm_settings, pip_indexes
 from casemate.node.tool_sandbox import HOME
@@ -105,7 +106,7 @@ def _access(
     environment: dict[str, str], files: dict[str, bytes], lent: tuple[tuple[Path, str], ...]
 ) -> Access:
     more = [one.strip() for one in os.environ.get(_MORE_HOSTS, "").split(",") if one.strip()]
-    destinations = registry_destinations(environment, files.values(), more)
+    destinations = registry_destinations(environment, files.values(), more, default_registries())
     return Access(environment, files, lent, destinations)
 
 

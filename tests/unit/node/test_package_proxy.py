@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from casemate.node.default_registries import default_registries
 from casemate.node.package_hosts import Destination, registry_destinations
 from casemate.node.package_proxy import PackageProxy
 from casemate.node.tool_sandbox import ToolRun, run_tool
@@ -168,8 +169,18 @@ def test_the_destinations_are_what_environment_and_files_name():
     found = registry_destinations(
         {"UV_INDEX_URL": "https://u:p@a.example:8443/simple", "HTTPS_PROXY": "http://proxy.example"},
         [b"registry=http://B.example/npm/\n", b'[[index]]\nurl = "https://c.example/"\n', b"http://[bad"],
+        defaults=[("https://index.example/", "files.example"), ("https://npm.example/", "")],
     )  # fmt: skip
 
-    assert {(one.host, one.port) for one in found} - {
-        ("pypi.org", 443), ("files.pythonhosted.org", 443), ("registry.npmjs.org", 443)
-    } == {("a.example", 8443), ("b.example", 80), ("c.example", 443)}  # fmt: skip
+    assert {(one.host, one.port) for one in found} == {
+        ("a.example", 8443), ("b.example", 80), ("c.example", 443), ("index.example", 443),
+        ("files.example", 443), ("npm.example", 443),
+    }  # fmt: skip
+
+
+def test_the_public_registries_are_what_pip_and_npm_have_themselves():
+    index, packages = default_registries()
+
+    assert index.url.startswith("https://pypi.")
+    assert index.files_host.startswith("files.")
+    assert packages.url.startswith("https://registry.npm")
