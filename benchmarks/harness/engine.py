@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -62,6 +63,7 @@ class RunningEngine:
         """End it."""
         self._process.terminate()
         self._process.wait(60)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def token(self, name: str) -> dict[str, Any]:
         """Mint a token for a Function; with `token` and `url`."""

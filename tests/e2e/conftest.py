@@ -100,6 +100,7 @@ class Shell:
                 started.terminate()
                 started.wait(30)
             started.stdout.close()
+        shutil.rmtree(self.run_dir, ignore_errors=True)
 
 
 @pytest.fixture
