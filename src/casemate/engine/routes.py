@@ -6,17 +6,15 @@ it failed, and one who may not cannot tell it from a Function that does not exis
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from casemate.api.effective import request_limit_mb, scaling_bounds, timeout_seconds
+from casemate.api.effective import request_limit_bytes, scaling_bounds, timeout_seconds
 from casemate.api.function import Function
 from casemate.controller.observation import Configured, Observed
 from casemate.engine.gateway_link import GatewayLink
 from casemate.identity.tokens import function_audience
 
-_MEBIBYTE = 1024 * 1024
 _STATES = {
     "Ready": "ready",
     "Pending": "starting",
@@ -52,13 +50,13 @@ def route_row(
         "sockets": list(sockets),
         "concurrency": scaling_bounds(spec).concurrency,
         "timeout_seconds": timeout_seconds(spec),
-        "max_body_bytes": request_limit_mb(spec) * _MEBIBYTE,
+        "max_body_bytes": request_limit_bytes(spec),
         "methods": None,
     }
 
 
 class RoutePublisher:
-    """Sends a snapshot when it differs from the last one; one at a time, newest wins."""
+    """Sends a snapshot when it differs from the last one; called by one at a time."""
 
     def __init__(
         self,
@@ -72,28 +70,18 @@ class RoutePublisher:
         self._rows = rows
         self._generation = 0
         self._sent: list[dict[str, Any]] | None = None
-        self._sending = asyncio.Lock()
-        self._asked = 0
-        self._answered = 0
 
     async def refresh(self) -> None:
         """Return when the gateway serves by rows at least as new as this call."""
-        self._asked += 1
-        mine = self._asked
-        async with self._sending:
-            if self._answered >= mine:
-                # Somebody who waited beside this call has sent rows that were newer already.
-                return
-            newest, rows = self._asked, self._rows()
-            if rows == self._sent:
-                self._answered = newest
-                return
-            self._generation += 1
-            issuer, jwks = self._identity()
-            await self._link.publish({
-                "generation": self._generation,
-                "issuer": issuer,
-                "jwks": jwks,
-                "functions": rows,
-            })  # fmt: skip
-            self._sent, self._answered = rows, newest
+        rows = self._rows()
+        if rows == self._sent:
+            return
+        self._generation += 1
+        issuer, jwks = self._identity()
+        await self._link.publish({
+            "generation": self._generation,
+            "issuer": issuer,
+            "jwks": jwks,
+            "functions": rows,
+        })  # fmt: skip
+        self._sent = rows
