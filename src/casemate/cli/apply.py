@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from casemate.cli.api_client import APPLY, ApiClient, Tree
 from casemate.cli.api_kinds import kind_of
-
-if TYPE_CHECKING:
-    from casemate.api.manifest import ManifestObject
 
 MANAGER = "casemate"
 
@@ -31,7 +27,7 @@ def command(paths: tuple[Path, ...], force_conflicts: bool, dry_run: bool) -> in
     """Make the API hold what the manifests say."""
     from casemate.engine.manifest_files import load_manifests  # noqa: PLC0415  # pydantic, 100 ms
 
-    objects = [found.wire() for found in _in_order(load_manifests(paths).objects)]
+    objects = [found.wire() for found in load_manifests(paths).in_order()]
     query = {"fieldManager": MANAGER, "force": "true" if force_conflicts else "false"}
     with ApiClient.running() as client:
         places = [_place(client, tree) for tree in objects]
@@ -46,12 +42,6 @@ def command(paths: tuple[Path, ...], force_conflicts: bool, dry_run: bool) -> in
             name = f"{tree['kind'].lower()}/{tree['metadata']['name']}"
             sys.stdout.write(f"{name} {'checked' if dry_run else 'applied'}\n")
     return 0
-
-
-def _in_order(objects: tuple[ManifestObject, ...]) -> list[ManifestObject]:
-    """Put first what the others refer to."""
-    first = ("Namespace", "Serverless", "FunctionPolicy")
-    return sorted(objects, key=lambda one: (one.kind == "Function", one.kind not in first))
 
 
 def _made_here(objects: list[Tree]) -> set[str]:

@@ -60,7 +60,7 @@ def _in_files(client: ApiClient, paths: tuple[Path, ...], namespace: str) -> lis
     from casemate.engine.manifest_files import load_manifests  # noqa: PLC0415  # pydantic, 100 ms
 
     targets = []
-    for found in load_manifests(paths).objects:
+    for found in load_manifests(paths).in_order():
         tree = found.wire()
         metadata = tree["metadata"]
         kind = kind_of(client, tree["apiVersion"], tree["kind"])

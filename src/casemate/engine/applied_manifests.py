@@ -16,9 +16,6 @@ from casemate.engine.manifest_files import LoadedManifests
 from casemate.errors import InvalidInput
 
 MANAGER = "casemate-run"
-# A Function refers to the others: they come first, so that it is made once and not twice.
-_ORDER = ("Namespace", "Serverless", "FunctionPolicy", "Secret", "ConfigMap", "ServiceAccount",
-          "FunctionSource", "Function")  # fmt: skip
 
 
 class ManifestsRefused(InvalidInput):
@@ -39,7 +36,7 @@ class AppliedManifests:
 
         Raises ManifestsRefused with every refusal; what was not refused is applied all the same.
         """
-        wanted = sorted(loaded.objects, key=lambda one: _ORDER.index(one.kind))
+        wanted = loaded.in_order()
         await self._namespaces(wanted)
         refused: list[str] = []
         for found in wanted:

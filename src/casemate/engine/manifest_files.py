@@ -34,6 +34,9 @@ _DEFAULT_RUNTIMES = {"handler.py": "python313", "handler.js": "nodejs24"}
 _MANIFEST_NAMES = ("function.yaml", "function.yml", "function.json")
 _SKIPPED = frozenset({"node_modules", "__pycache__", "package.json", "package-lock.json"})
 STDIN = "-"
+# A Function refers to the others: they come first, so that it is made once and not twice.
+_ORDER = ("Namespace", "Serverless", "FunctionPolicy", "Secret", "ConfigMap", "ServiceAccount",
+          "FunctionSource", "Function")  # fmt: skip
 
 
 class UnreadablePath(InvalidInput):
@@ -50,6 +53,10 @@ class LoadedManifests:
     files: tuple[Path, ...]
     folders: Mapping[FunctionRef, Path] = field(default_factory=dict)
     """Functions whose code is a whole folder."""
+
+    def in_order(self) -> list[ManifestObject]:
+        """Return the objects so that each comes after those that it may refer to."""
+        return sorted(self.objects, key=lambda one: _ORDER.index(one.kind))
 
 
 def load_manifests(paths: Iterable[Path | str]) -> LoadedManifests:
