@@ -19,6 +19,8 @@ from casemate.errors import CasemateError, InvalidInput, NotFound, Unavailable
 Tree: TypeAlias = dict[str, Any]
 
 FUNCTIONS = "/apis/serverless.kyma-project.io/v1alpha2"
+# As render.labels has it, whose import would cost each command more than its own work.
+NAME_LABEL = "serverless.kyma-project.io/function-name"
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 APPLY = "application/apply-patch+yaml"
 _SECONDS = 30.0
@@ -123,8 +125,13 @@ class ApiClient:
 
 def function_path(namespace: str, name: str = "", subresource: str = "") -> str:
     """Return the path of Functions, of one, or of a door beside it."""
-    parts = ("namespaces", namespace, "functions", name, subresource)
-    return "/".join((FUNCTIONS, *(quote(part, safe="") for part in parts if part)))
+    return namespaced_path(FUNCTIONS, namespace, "functions", name, subresource)
+
+
+def namespaced_path(base: str, namespace: str, *parts: str) -> str:
+    """Return a path below a group's version; whatever a user typed stays one segment of it."""
+    named = ("namespaces", namespace, *parts)
+    return "/".join((base, *(quote(part, safe="") for part in named if part)))
 
 
 def _silent(error: Exception) -> NoEngine:

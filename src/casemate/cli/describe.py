@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import click
 
-from casemate.cli.api_client import ApiClient, Tree, function_path
+from casemate.cli.api_client import ApiClient, Tree, function_path, namespaced_path
 
 _MOST_EVENTS = 12
 
@@ -21,7 +21,7 @@ def command(name: str, namespace: str | None) -> int:
         where = namespace or client.namespace
         function = client.get(function_path(where, name))
         query = {"fieldSelector": f"involvedObject.kind=Function,involvedObject.name={name}"}
-        events = client.get(f"/api/v1/namespaces/{where}/events", query)["items"]
+        events = client.get(namespaced_path("/api/v1", where, "events"), query)["items"]
     sys.stdout.writelines(f"{line}\n" for line in (*_function(function), *_events(events)))
     return 0
 

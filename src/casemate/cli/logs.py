@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sys
-from urllib.parse import quote
 
 import click
 
-from casemate.cli.api_client import ApiClient, Tree, function_path
+from casemate.cli.api_client import NAME_LABEL, ApiClient, Tree, function_path, namespaced_path
 from casemate.errors import NotFound
-
-_NAME_LABEL = "serverless.kyma-project.io/function-name"
 
 
 @click.command("logs")
@@ -33,19 +30,17 @@ def command(
         where = namespace or client.namespace
         pod = _newest(client, where, name)
         out = sys.stdout.buffer
-        for line in client.lines(f"{_pods(where)}/{quote(pod, safe='')}/log", query):
+        for line in client.lines(namespaced_path("/api/v1", where, "pods", pod, "log"), query):
             out.write(line)
             out.flush()
     return 0
 
 
-def _pods(namespace: str) -> str:
-    return f"/api/v1/namespaces/{quote(namespace, safe='')}/pods"
-
-
 def _newest(client: ApiClient, namespace: str, name: str) -> str:
     """Return the Pod that began last. Raises NotFound, also when the Function sleeps."""
-    pods = client.get(_pods(namespace), {"labelSelector": f"{_NAME_LABEL}={name}"})["items"]
+    pods = client.get(
+        namespaced_path("/api/v1", namespace, "pods"), {"labelSelector": f"{NAME_LABEL}={name}"}
+    )["items"]
     if not pods:
         client.get(function_path(namespace, name))
         raise NotFound(

@@ -8,12 +8,10 @@ from typing import Any
 
 import click
 
-from casemate.cli.api_client import ApiClient, Tree, function_path
+from casemate.cli.api_client import NAME_LABEL, ApiClient, Tree, function_path, namespaced_path
 from casemate.cli.output import output_option, print_rows
 from casemate.errors import NotFound, Unavailable
 
-_REVISIONS = "/apis/apps/v1/namespaces/{}/controllerrevisions"
-_NAME_LABEL = "serverless.kyma-project.io/function-name"
 _STEP_SECONDS = 0.2
 
 _namespace = click.option("-n", "--namespace", help="Namespace; default is the kubeconfig's.")
@@ -103,8 +101,10 @@ def _serving(function: Tree) -> str:
 
 
 def _revisions(client: ApiClient, namespace: str, name: str) -> list[Tree]:
-    query = {"labelSelector": f"{_NAME_LABEL}={name}"}
-    found = client.get(_REVISIONS.format(namespace), query)["items"]
+    query = {"labelSelector": f"{NAME_LABEL}={name}"}
+    found = client.get(namespaced_path("/apis/apps/v1", namespace, "controllerrevisions"), query)[
+        "items"
+    ]
     return sorted(found, key=lambda one: int(one["revision"]))
 
 
