@@ -35,7 +35,7 @@ from casemate.apiserver.call import Call, Door
 from casemate.apiserver.documents import Documents
 from casemate.apiserver.garbage import GarbageCollector
 from casemate.apiserver.http_server import HttpServer
-from casemate.apiserver.kinds import served_resources
+from casemate.apiserver.kinds import resources_by_key, served_resources
 from casemate.apiserver.namespaces import NamespaceController, NamespaceLifecycle
 from casemate.apiserver.relaxation_check import RelaxationCheck
 from casemate.apiserver.reply import Reply
@@ -112,7 +112,7 @@ class ApiService:
         privacy = SourcePrivacy(self._authorizer)
         verbs = Verbs(self.store, self._writes, privacy.view, _now)
         router = Router(
-            {(one.group, one.version, one.plural): one for one in self._resources},
+            resources_by_key(),
             verbs,
             {**self._access.doors(), **doors},
             Documents(self._resources),

@@ -50,10 +50,6 @@ class PodView:
         self._verbs = Verbs(store, writes, lambda _call, _resource: None, _now)
         self._names: dict[FunctionRef, str] = {}
 
-    def name_of(self, ref: FunctionRef) -> str | None:
-        """Return the name of a Function's Pod, if it has one."""
-        return self._names.get(ref)
-
     def function_of(self, namespace: str, pod: str) -> FunctionRef | None:
         """Return whose Pod this is."""
         found = (ref for ref, name in self._names.items()
